@@ -1,0 +1,141 @@
+//! What the host hands in and what it must do next.
+
+use crate::policy::Hold;
+
+/// Header lines as received: name and value bytes, one entry per field line, pseudo-headers
+/// (`:method`, `:path`, `:authority`) included. Values need not be UTF-8.
+pub type HeaderLines = [(Vec<u8>, Vec<u8>)];
+
+/// What Envoy's `jwt_authn` verified, read from its dynamic metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifiedJwt {
+    /// The claim named by `identity.jwt.claim`.
+    pub subject: Option<Vec<u8>>,
+    /// The elements of the claim named by `identity.jwt.rolesClaim`.
+    pub roles: Vec<Vec<u8>>,
+}
+
+/// The head of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// All header lines.
+    pub headers: &'a HeaderLines,
+    /// No body follows.
+    pub end_of_stream: bool,
+    /// Present when `jwt_authn` put a payload where the policy says.
+    pub jwt: Option<&'a VerifiedJwt>,
+}
+
+/// The head of a response.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'a> {
+    /// All header lines, `:status` included.
+    pub headers: &'a HeaderLines,
+    /// No body follows.
+    pub end_of_stream: bool,
+}
+
+/// One change to a header map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeaderEdit {
+    /// Remove every line of this name.
+    Remove(String),
+    /// Replace every line of this name by one.
+    Set(String, Vec<u8>),
+}
+
+/// A complete answer of our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalReply {
+    /// HTTP status.
+    pub status: u16,
+    /// Header lines, without `:status` and `content-length`.
+    pub headers: Vec<(String, String)>,
+    /// The body; may be empty.
+    pub body: Vec<u8>,
+}
+
+/// After the request's head.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeadStep {
+    /// Not a path of ours and the policy says `unmatched: "pass"`: let everything through, both
+    /// ways, and do not call this exchange again.
+    Ignore,
+    /// Apply the edits. With [`Hold::Headers`] keep the head back, with [`Hold::Body`] let it go;
+    /// keep every byte of the body back either way. Report each growth of the held body to
+    /// `Exchange::request_size`, and hand the whole body to `Exchange::request_body` once, at the
+    /// end of the body or at the trailers, whichever comes first. If neither comes within
+    /// `limits.bodyTimeout`, send what `Exchange::request_timeout` answers.
+    Await {
+        /// To apply before anything goes on.
+        edits: Vec<HeaderEdit>,
+        /// Whether the head waits as well.
+        hold: Hold,
+    },
+    /// Decided: apply the edits and let the request go.
+    Forward(Vec<HeaderEdit>),
+    /// Decided: answer this, send nothing upstream.
+    Reply(LocalReply),
+}
+
+/// After the whole request body.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyStep {
+    /// Let head and body go, byte for byte. The edits apply only while the head is still held;
+    /// they are empty with [`Hold::Body`].
+    Forward(Vec<HeaderEdit>),
+    /// Answer this, send nothing (more) upstream.
+    Reply(LocalReply),
+}
+
+/// After the response's head.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResponseStep {
+    /// Apply the edits, let everything through.
+    Pass(Vec<HeaderEdit>),
+    /// Apply the edits and hold the body, and with [`Hold::Headers`] the head as well. Report each
+    /// growth to `Exchange::response_size`; at the end of the body or at the trailers hand the
+    /// whole to `Exchange::response_body`.
+    Await {
+        /// To apply before anything goes on.
+        edits: Vec<HeaderEdit>,
+        /// Whether the head waits as well.
+        hold: Hold,
+    },
+    /// Apply the edits, let the head go, and pass each window of the body through
+    /// `Exchange::response_chunk`.
+    Stream(Vec<HeaderEdit>),
+    /// Answer this instead of the upstream's response.
+    Replace(LocalReply),
+}
+
+/// After a held response body (or when it grew too large).
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResultStep {
+    /// Go on as it is.
+    Keep,
+    /// Put these bytes in place of the whole held body, apply the edits if the head is still
+    /// held, and let it go. Whatever the upstream sends after this is dropped.
+    Rewrite {
+        /// Empty with [`Hold::Body`].
+        edits: Vec<HeaderEdit>,
+        /// The new body.
+        body: Vec<u8>,
+    },
+    /// The head is still held: answer this instead.
+    Replace(LocalReply),
+}
+
+/// After a window of a streamed response body.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChunkStep {
+    /// The window goes on as it is.
+    Keep,
+    /// The window becomes these bytes (possibly none).
+    Rewrite(Vec<u8>),
+}

@@ -1,0 +1,29 @@
+//! Toolgate's engine: every decision, and nothing else.
+//!
+//! The engine knows no host: no proxy-wasm, no clock, no randomness, no log sink, no thread. Time
+//! and shared state are arguments; answers are values that the caller must act on.
+//!
+//! ```text
+//! policy text ──Policy::compile──▶ Policy ──Engine::new──▶ Engine ──Exchange::new──▶ Exchange
+//!                                                                     heads, bytes ──▶ steps
+//! ```
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::panic,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::unreachable,
+        clippy::disallowed_methods
+    )
+)]
+
+pub mod exchange;
+pub mod json;
+pub mod policy;
+pub mod reason;
+pub mod schema;
+pub mod sse;
+pub mod store;

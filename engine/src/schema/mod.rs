@@ -1,0 +1,1 @@
+//! Tool arguments against JSON Schema.
