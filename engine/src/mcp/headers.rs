@@ -1,0 +1,130 @@
+//! Header lines: exactly one where one is expected, trimmed, and the value encoding of
+//! `Mcp-Name` and `Mcp-Param-*`.
+//! <https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#request-metadata>
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::exchange::HeaderLines;
+
+/// The value of a header that must not be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Single<'a> {
+    /// No line of that name.
+    Absent,
+    /// One line; spaces and tabs around the value are not part of it (RFC 9110 §5.5).
+    One(&'a [u8]),
+    /// Several lines: first-wins and last-wins readers would disagree.
+    Repeated,
+}
+
+/// Looks a header up, case-insensitively, by lines and not by commas.
+pub fn single<'a>(lines: &'a HeaderLines, name: &str) -> Single<'a> {
+    let mut values = all(lines, name);
+    match (values.next(), values.next()) {
+        (None, _) => Single::Absent,
+        (Some(value), None) => Single::One(value),
+        (Some(_), Some(_)) => Single::Repeated,
+    }
+}
+
+/// Every line of that name, trimmed.
+pub fn all<'a>(lines: &'a HeaderLines, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    lines.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| trim(v))
+}
+
+/// Whether there is such a line.
+pub fn has(lines: &HeaderLines, name: &str) -> bool {
+    all(lines, name).next().is_some()
+}
+
+/// Without spaces and tabs at either end.
+pub fn trim(value: &[u8]) -> &[u8] {
+    let is_ows = |b: &u8| *b == b' ' || *b == b'\t';
+    let start = value.iter().position(|b| !is_ows(b)).unwrap_or(value.len());
+    let end = value.iter().rposition(|b| !is_ows(b)).map_or(start, |i| i + 1);
+    value.get(start..end).unwrap_or_default()
+}
+
+const PREFIX: &[u8] = b"=?base64?";
+const SUFFIX: &[u8] = b"?=";
+
+/// Decodes a mirrored value: plain visible ASCII (and tab, space), or `=?base64?…?=` with the
+/// canonical standard alphabet over UTF-8. `None` is a value that no server should accept.
+pub fn decode_mirror(value: &[u8]) -> Option<Cow<'_, str>> {
+    let encoded = value.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    if let Some(encoded) = encoded {
+        let bytes = STANDARD.decode(encoded).ok()?;
+        return String::from_utf8(bytes).ok().map(Cow::Owned);
+    }
+    let plain = value.iter().all(|b| (0x20..=0x7e).contains(b) || *b == b'\t');
+    if plain { std::str::from_utf8(value).ok().map(Cow::Borrowed) } else { None }
+}
+
+/// Whether a `Content-Type` is `application/json`, alone or with `charset=utf-8`: nothing else is
+/// read the same way by every server.
+pub fn is_json_media_type(value: &[u8]) -> bool {
+    let Ok(value) = std::str::from_utf8(value) else { return false };
+    let mut parts = value.split(';').map(|p| p.trim_matches([' ', '\t']));
+    let Some(essence) = parts.next() else { return false };
+    essence.eq_ignore_ascii_case("application/json") && parts.all(is_utf8_charset)
+}
+
+fn is_utf8_charset(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else { return false };
+    let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
+    name.eq_ignore_ascii_case("charset") && value.eq_ignore_ascii_case("utf-8")
+}
+
+/// The essence of a response's media type, lower-cased, without parameters.
+pub fn essence(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let essence = text.split(';').next().unwrap_or_default().trim_matches([' ', '\t']);
+    Some(essence.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(value: &str) -> Option<String> {
+        decode_mirror(value.as_bytes()).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn mirrors_decode_as_the_conformance_vectors_say() {
+        assert_eq!(decoded("=?base64?SGVsbG8=?=").as_deref(), Some("Hello"));
+        assert_eq!(decoded("=?base64?SGVsbG8sIOS4lueVjA==?=").as_deref(), Some("Hello, 世界"));
+        assert_eq!(decoded("=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=").as_deref(), Some("=?base64?literal?="));
+        assert_eq!(decoded("=?base64??=").as_deref(), Some(""));
+        for literal in ["=?BASE64?SGVsbG8=?=", "SGVsbG8=", "=?base64?SGVsbG8=", "=?base64?=", "a\tb", ""] {
+            assert_eq!(decoded(literal).as_deref(), Some(literal));
+        }
+        // Bad padding, bad alphabet, non-canonical trailing bits, not UTF-8, not ASCII.
+        for bad in ["=?base64?SGVsbG8?=", "=?base64?SGVs!!!bG8=?=", "=?base64?SGVsbG9=?=", "=?base64?/w==?=", "é"] {
+            assert_eq!(decoded(bad), None, "{bad}");
+        }
+        assert_eq!(decode_mirror(b"\xff"), None);
+    }
+
+    #[test]
+    fn lines_are_counted_not_commas() {
+        let lines = vec![(b"Mcp-Name".to_vec(), b" a, b\t".to_vec()), (b"x".to_vec(), b"1".to_vec())];
+        assert_eq!(single(&lines, "mcp-name"), Single::One(b"a, b"));
+        assert_eq!(single(&lines, "y"), Single::Absent);
+        let twice = vec![(b"x".to_vec(), b"1".to_vec()), (b"X".to_vec(), b"1".to_vec())];
+        assert_eq!(single(&twice, "x"), Single::Repeated);
+    }
+
+    #[test]
+    fn media_types() {
+        for good in ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=\"UTF-8\""] {
+            assert!(is_json_media_type(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "text/plain", "text/plain; a=application/json", "application/json, text/plain", "application/json-rpc", "application/json; charset=utf-16", "application/json;", "application/json; x=y"] {
+            assert!(!is_json_media_type(bad.as_bytes()), "{bad}");
+        }
+    }
+}
