@@ -1,0 +1,78 @@
+//! One JSON line per request, with names from OpenTelemetry where it has them.
+//! <https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/>
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+/// Where lines go.
+pub(crate) enum AccessLog {
+    /// Appended to a file (absolute path).
+    File(PathBuf),
+    /// Envoy's standard output.
+    Stdout,
+}
+
+/// Field names and Envoy's operators.
+const HTTP: &[(&str, &str)] = &[
+    ("time", "%START_TIME%"),
+    ("status", "%RESPONSE_CODE%"),
+    ("method", "%REQ(:METHOD)%"),
+    // Without the query, which may carry secrets; as the client sent it, before the rewrite.
+    ("path", "%PATH(NQ:ORIG)%"),
+    ("duration_ms", "%DURATION%"),
+    ("request_bytes", "%BYTES_RECEIVED%"),
+    ("response_bytes", "%BYTES_SENT%"),
+    ("details", "%RESPONSE_CODE_DETAILS%"),
+    ("flags", "%RESPONSE_FLAGS%"),
+    ("upstream", "%UPSTREAM_HOST%"),
+    ("client", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
+    ("request_id", "%REQ(X-REQUEST-ID)%"),
+];
+
+/// Field names and the filter state that the filter leaves.
+const DECISION: &[(&str, &str)] = &[
+    ("decision", "toolgate.decision"),
+    ("would_deny", "toolgate.would_deny"),
+    ("detail", "toolgate.detail"),
+    ("key", "toolgate.key"),
+    ("team", "toolgate.team"),
+    ("server", "toolgate.server"),
+    ("object", "toolgate.object"),
+    ("mcp.method.name", "toolgate.method"),
+    ("gen_ai.tool.name", "toolgate.tool"),
+    ("jsonrpc.request.id", "toolgate.id"),
+    ("mcp.protocol.version", "toolgate.protocol"),
+    ("mcp.session.id", "toolgate.session"),
+];
+
+/// One access logger.
+pub(super) fn logger(log: &AccessLog) -> Value {
+    let format = json!({ "json_format": fields() });
+    match log {
+        AccessLog::File(path) => json!({
+            "name": "envoy.access_loggers.file",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                "path": path,
+                "log_format": format,
+            },
+        }),
+        AccessLog::Stdout => json!({
+            "name": "envoy.access_loggers.stdout",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+                "log_format": format,
+            },
+        }),
+    }
+}
+
+fn fields() -> Map<String, Value> {
+    let http = HTTP.iter().map(|(name, operator)| ((*name).to_owned(), json!(operator)));
+    // The host prefixes what a wasm filter sets; PLAIN, or the value comes as encoded protobuf.
+    let decision = DECISION
+        .iter()
+        .map(|(name, state)| ((*name).to_owned(), json!(format!("%FILTER_STATE(wasm.{state}:PLAIN)%"))));
+    http.chain(decision).collect()
+}

@@ -1,0 +1,98 @@
+//! A complete Envoy bootstrap for a policy: every extension point that the filter relies on, set
+//! so that the filter sees what the server will see.
+//!
+//! Loads on Envoy 1.36 to 1.40. API reference:
+//! <https://www.envoyproxy.io/docs/envoy/v1.36.0/api-v3/api>.
+
+mod access_log;
+mod buffers;
+mod cluster;
+mod jwt;
+mod listener;
+mod route;
+mod tls;
+mod wasm;
+mod text;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::policy_file::Facts;
+use crate::upstream::Upstream;
+
+pub(crate) use access_log::AccessLog;
+pub(crate) use jwt::{Jwks, Jwt};
+pub(crate) use tls::DownstreamTls;
+pub(crate) use text::to_text;
+
+/// Everything the bootstrap depends on. All paths are absolute.
+pub(crate) struct Setup<'a> {
+    /// The policy.
+    pub(crate) policy: &'a Facts,
+    /// The compiled filter.
+    pub(crate) wasm: PathBuf,
+    /// Where agents connect.
+    pub(crate) listen: SocketAddr,
+    /// Envoy's admin interface.
+    pub(crate) admin: SocketAddr,
+    /// One per server of the policy.
+    pub(crate) upstreams: Vec<Upstream>,
+    /// Trusted roots for https upstreams and a JWKS URL.
+    pub(crate) ca: Option<PathBuf>,
+    /// TLS to the outside.
+    pub(crate) tls: Option<DownstreamTls>,
+    /// `jwt_authn` in front of the filter.
+    pub(crate) jwt: Option<Jwt>,
+    /// Where decisions are recorded.
+    pub(crate) access_logs: Vec<AccessLog>,
+}
+
+impl Setup<'_> {
+    /// What works and is probably not meant.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.admin.ip().is_loopback() {
+            warnings.push(format!(
+                "Envoy's admin interface on {} has no authentication; anyone who reaches it can stop Envoy",
+                self.admin
+            ));
+        }
+        if self.policy.jwt_metadata.is_some() && self.jwt.is_none() {
+            warnings.push("the policy reads JWTs, but without --jwks nothing verifies them: no subject matches".into());
+        }
+        warnings
+    }
+}
+
+/// The bootstrap.
+pub(crate) fn bootstrap(setup: &Setup<'_>) -> Value {
+    let mut clusters: Vec<Value> = setup
+        .upstreams
+        .iter()
+        .map(|upstream| cluster::of_upstream(upstream, setup.policy, setup.ca.as_deref()))
+        .collect();
+    clusters.extend(setup.jwt.as_ref().and_then(|jwt| jwt::cluster(jwt, setup.ca.as_deref())));
+    json!({
+        "admin": { "address": socket_address(setup.admin) },
+        "static_resources": {
+            "listeners": [listener::listener(setup)],
+            "clusters": clusters,
+        },
+        // Without a limit a flood of connections ends in file descriptors, not in refusals.
+        "overload_manager": {
+            "resource_monitors": [{
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": 50_000,
+                },
+            }],
+        },
+    })
+}
+
+fn socket_address(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
+}

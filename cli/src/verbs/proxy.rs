@@ -1,0 +1,135 @@
+//! Arguments that `render envoy` and `run` share.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use url::Url;
+
+use crate::envoy::{DownstreamTls, Jwks, Jwt};
+use crate::failure::{Failure, Outcome};
+use crate::policy_file::Facts;
+use crate::upstream::{Endpoint, Upstream};
+
+/// What stands between agents and servers besides the filter.
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArgs {
+    /// Roots that https upstreams (and a JWKS URL) must chain to [default: the system's].
+    #[arg(long, value_name = "FILE")]
+    upstream_ca: Option<PathBuf>,
+    /// Certificate chain (PEM) to present to agents.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Verify JWTs with these keys: a JWK set in a file, or its URL.
+    #[arg(long, value_name = "FILE|URL", requires = "jwt_issuer")]
+    jwks: Option<String>,
+    /// The issuer (`iss`) of an acceptable JWT.
+    #[arg(long, value_name = "ISSUER", requires = "jwks")]
+    jwt_issuer: Option<String>,
+    /// An acceptable audience (`aud`) of a JWT; may be repeated [default: any].
+    #[arg(long, value_name = "AUDIENCE", requires = "jwks")]
+    jwt_audience: Vec<String>,
+    /// Come with a later version.
+    #[arg(long, hide = true, value_name = "DIR")]
+    policy_file: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "HOST:PORT")]
+    rate_limit_service: Option<String>,
+}
+
+impl ProxyArgs {
+    /// Refuses what is known and does not work yet: nothing is ignored silently.
+    pub(crate) fn refuse_later(&self) -> Outcome<()> {
+        if self.policy_file.is_some() {
+            return Err(Failure::usage("--policy-file is not supported yet")
+                .fix("leave it out: the policy goes inline into the bootstrap"));
+        }
+        if self.rate_limit_service.is_some() {
+            return Err(Failure::usage("--rate-limit-service is not supported yet").fix("leave it out"));
+        }
+        Ok(())
+    }
+
+    /// Certificate and key for the listener.
+    pub(crate) fn tls(&self) -> Outcome<Option<DownstreamTls>> {
+        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        Ok(Some(DownstreamTls {
+            certificate: existing(certificate, "--tls-cert")?,
+            key: existing(key, "--tls-key")?,
+        }))
+    }
+
+    /// What `jwt_authn` is to verify.
+    pub(crate) fn jwt(&self, policy: &Facts) -> Outcome<Option<Jwt>> {
+        let (Some(jwks), Some(issuer)) = (&self.jwks, &self.jwt_issuer) else { return Ok(None) };
+        if policy.jwt_metadata.is_none() {
+            return Err(Failure::usage("--jwks is given, but the policy does not read JWTs")
+                .fix(r#"add "jwt": {"metadata": "jwt_payload", "claim": "sub"} to the policy's "identity""#));
+        }
+        Ok(Some(Jwt {
+            jwks: parse_jwks(jwks)?,
+            issuer: issuer.clone(),
+            audiences: self.jwt_audience.clone(),
+        }))
+    }
+
+    /// The bundle of trusted roots, where anything is reached over TLS.
+    pub(crate) fn ca(&self, upstreams: &[Upstream], jwt: Option<&Jwt>) -> Outcome<Option<PathBuf>> {
+        if let Some(file) = &self.upstream_ca {
+            return existing(file, "--upstream-ca").map(Some);
+        }
+        let fetched = matches!(jwt, Some(Jwt { jwks: Jwks::Url(url, _), .. }) if url.scheme() == "https");
+        if !fetched && !upstreams.iter().any(|upstream| upstream.tls) {
+            return Ok(None);
+        }
+        match openssl_probe::probe().cert_file {
+            Some(bundle) => Ok(Some(bundle)),
+            None => Err(Failure::usage("found no bundle of trusted roots on this system, and an upstream is https")
+                .fix("name one with --upstream-ca FILE")),
+        }
+    }
+}
+
+/// The absolute path of a file that must be there.
+pub(crate) fn existing(path: &Path, option: &str) -> Outcome<PathBuf> {
+    match std::fs::File::open(path).and_then(|_| std::path::absolute(path)) {
+        Ok(path) => Ok(path),
+        Err(error) => Err(Failure::usage(format!("{option} {}: {error}", path.display()))),
+    }
+}
+
+/// `HOST:PORT`; a name is looked up once, here.
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let hint = "write it as HOST:PORT, for example 127.0.0.1:8080";
+    match text.to_socket_addrs() {
+        Ok(mut found) => found.next().ok_or_else(|| hint.to_owned()),
+        Err(error) => Err(format!("{error}; {hint}")),
+    }
+}
+
+fn parse_jwks(text: &str) -> Outcome<Jwks> {
+    if !text.contains("://") {
+        let path = existing(Path::new(text), "--jwks")?;
+        check_jwks(&path)?;
+        return Ok(Jwks::File(path));
+    }
+    let url = Url::parse(text).map_err(|error| Failure::usage(format!("--jwks {text}: {error}")))?;
+    match Endpoint::of(&url) {
+        Some(endpoint) if matches!(url.scheme(), "http" | "https") => Ok(Jwks::Url(url, endpoint)),
+        _ => Err(Failure::usage(format!("--jwks {text}: only http and https URLs can be fetched"))),
+    }
+}
+
+/// Envoy's own message about a broken key set names no file.
+fn check_jwks(path: &Path) -> Outcome<()> {
+    let text = std::fs::read(path)?;
+    let keys = serde_json::from_slice::<serde_json::Value>(&text).ok();
+    let keys = keys.as_ref().and_then(|set| set.get("keys")).and_then(|keys| keys.as_array());
+    if keys.is_some_and(|keys| !keys.is_empty()) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("--jwks {}: not a JWK set", path.display()))
+        .fix(r#"it is a JSON object {"keys": [...]} with at least one key (RFC 7517, section 5)"#))
+}
