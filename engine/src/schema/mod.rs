@@ -8,9 +8,11 @@
 
 mod advertised;
 mod text;
+mod work;
 
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri};
 use serde_json::Value;
+use work::Detail;
 
 pub use advertised::{Advertised, Lookup};
 pub use text::{Violation, Violations};
@@ -24,6 +26,7 @@ pub const MAX_SCHEMA_DEPTH: usize = 64;
 #[derive(Debug)]
 pub struct Validator {
     inner: jsonschema::Validator,
+    plan: work::Plan,
     /// Kept for the texts: what a property could have been called.
     schema: Value,
 }
@@ -51,6 +54,7 @@ impl Validator {
         }
         check_size(schema)?;
         let draft = dialect(schema)?;
+        let plan = work::Plan::new(schema, draft)?;
         let inner = jsonschema::options()
             .with_draft(draft)
             .with_retriever(NoRetrieval)
@@ -60,6 +64,7 @@ impl Validator {
             .map_err(|error| text::compile_error(&error))?;
         Ok(Validator {
             inner,
+            plan,
             schema: schema.clone(),
         })
     }
@@ -69,10 +74,19 @@ impl Validator {
     /// # Errors
     /// What does not fit, in words for a model; also when checking would take too much work.
     pub fn validate(&self, arguments: &Value) -> Result<(), Violations> {
+        let Ok(detail) = self.plan.detail(arguments) else {
+            return Err(Violations::whole(
+                "are too large or too deeply nested to be checked against it; send less at once",
+            ));
+        };
         if self.inner.is_valid(arguments) {
             return Ok(());
         }
-        Err(Violations::of(self.inner.iter_errors(arguments), &self.schema))
+        Err(match detail {
+            Detail::All => Violations::of(self.inner.iter_errors(arguments), &self.schema),
+            Detail::First => Violations::of(self.inner.validate(arguments).err().into_iter(), &self.schema),
+            Detail::None => Violations::whole("do not match it somewhere, and are too large to say where"),
+        })
     }
 }
 

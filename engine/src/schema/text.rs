@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
-use jsonschema::{ErrorIterator, JsonType, ReferencingError, ValidationError};
+use jsonschema::{JsonType, ReferencingError, ValidationError};
 use serde_json::Value;
 
 use super::CompileError;
@@ -65,7 +65,7 @@ impl Violations {
         self.told.iter()
     }
 
-    pub(super) fn of(errors: ErrorIterator<'_>, schema: &Value) -> Self {
+    pub(super) fn of<'e>(errors: impl Iterator<Item = ValidationError<'e>>, schema: &Value) -> Self {
         let mut all = Self {
             told: Vec::new(),
             more: 0,
@@ -115,13 +115,7 @@ impl Violations {
 pub(super) fn compile_error(error: &ValidationError<'_>) -> CompileError {
     let place = clip(error.instance_path().as_str(), MAX_PLACE);
     match error.kind() {
-        Kind::Referencing(ReferencingError::Unretrievable { uri, .. }) => CompileError::new(format!(
-            "the schema's $ref to {} leads outside the schema, and references are never fetched",
-            quote_str(uri)
-        )),
-        Kind::Referencing(error) => {
-            CompileError::new(format!("a $ref of the schema cannot be resolved: {error}"))
-        }
+        Kind::Referencing(error) => reference_error(error),
         Kind::Format { format } if format == "regex" => CompileError::new(format!(
             "the pattern {} at {place} is not a regular expression that runs in linear time \
              (look-around and back-references are not supported), or it is too large",
@@ -133,6 +127,21 @@ pub(super) fn compile_error(error: &ValidationError<'_>) -> CompileError {
             clip(&error.masked().to_string(), MAX_REASON)
         )),
     }
+}
+
+/// A reference that leads nowhere, or out of the schema.
+pub(super) fn reference_error(error: &ReferencingError) -> CompileError {
+    match error {
+        ReferencingError::Unretrievable { uri, .. } => outside(uri),
+        _ => CompileError::new(format!("a reference of the schema cannot be resolved: {error}")),
+    }
+}
+
+pub(super) fn outside(reference: &str) -> CompileError {
+    CompileError::new(format!(
+        "the schema's $ref to {} leads outside the schema, and references are never fetched",
+        quote_str(reference)
+    ))
 }
 
 fn describe(error: &ValidationError<'_>, schema: &Value, tell: &mut dyn FnMut(Violation)) {
@@ -514,7 +523,7 @@ pub(super) fn quote(value: &Value) -> String {
     }
 }
 
-fn quote_str(text: &str) -> String {
+pub(super) fn quote_str(text: &str) -> String {
     Value::String(clip(text, MAX_QUOTE)).to_string()
 }
 
