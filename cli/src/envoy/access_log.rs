@@ -19,7 +19,7 @@ const HTTP: &[(&str, &str)] = &[
     ("status", "%RESPONSE_CODE%"),
     ("method", "%REQ(:METHOD)%"),
     // Without the query, which may carry secrets; as the client sent it, before the rewrite.
-    ("path", "%PATH(NQ:ORIG)%"),
+    ("path", "%PATH(NQ:ORIG_OR_PATH)%"),
     ("duration_ms", "%DURATION%"),
     ("request_bytes", "%BYTES_RECEIVED%"),
     ("response_bytes", "%BYTES_SENT%"),

@@ -39,11 +39,6 @@ pub(super) fn named(name: &str, endpoints: &[Endpoint], https: bool, ca: Option<
     cluster
 }
 
-/// What to send as `Host` to this endpoint.
-pub(super) fn authority(endpoint: &Endpoint) -> String {
-    endpoint.authority()
-}
-
 /// Addresses are taken as they are. One name: a connection goes to whichever of its addresses
 /// answers first. Several: every address of every name is an endpoint.
 fn discovery(cluster: &mut Value, endpoints: &[Endpoint]) {
@@ -63,7 +58,7 @@ fn lb_endpoint(endpoint: &Endpoint, https: bool) -> Value {
         "endpoint": {
             "address": { "socket_address": { "address": endpoint.address(), "port_value": endpoint.port } },
             // What `auto_host_rewrite` sends.
-            "hostname": authority(endpoint),
+            "hostname": endpoint.authority(),
         },
     });
     if https {

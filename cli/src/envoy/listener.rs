@@ -39,7 +39,9 @@ fn connection_manager(setup: &Setup<'_>) -> Value {
         // The peer's address is the client's, and nobody is internal: Envoy drops x-envoy-* request
         // headers such as x-envoy-retry-on, which would run a tool call twice.
         "use_remote_address": true,
-        "internal_address_config": { "unix_sockets": false },
+        "internal_address_config": {
+            "cidr_ranges": [{ "address_prefix": "255.255.255.255", "prefix_len": 32 }],
+        },
         "normalize_path": true,
         "merge_slashes": true,
         // %2F in a path reads differently in different servers.
@@ -77,7 +79,6 @@ fn filters(setup: &Setup<'_>) -> Vec<Value> {
         "name": "envoy.filters.http.router",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-            "suppress_envoy_headers": true,
         },
     }));
     filters

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Setup, buffers, listener};
 use crate::policy_file::ServerFacts;
-use crate::upstream::Upstream;
+use crate::upstream::{Endpoint, Upstream};
 
 const SESSION_FILTER: &str = "envoy.filters.http.stateful_session";
 
@@ -34,6 +34,8 @@ pub(super) fn configuration(setup: &Setup<'_>) -> Value {
         "name": "mcp",
         // The policy compares hosts without their port.
         "ignore_port_in_host_matching": true,
+        // Only the server's own answers have it, ours do not.
+        "response_headers_to_remove": ["x-envoy-upstream-service-time"],
         "virtual_hosts": hosts,
     })
 }
@@ -103,7 +105,7 @@ fn rewrite_host(upstream: &Upstream, action: &mut Value) {
     if !wanted {
         return;
     }
-    let authorities: Vec<String> = upstream.endpoints.iter().map(super::cluster::authority).collect();
+    let authorities: Vec<String> = upstream.endpoints.iter().map(Endpoint::authority).collect();
     match authorities.split_first() {
         Some((first, rest)) if rest.iter().all(|other| other == first) => {
             action["host_rewrite_literal"] = json!(first);

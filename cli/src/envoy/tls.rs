@@ -1,6 +1,6 @@
 //! TLS on both sides.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -37,20 +37,20 @@ pub(super) fn downstream(files: &DownstreamTls) -> Value {
 /// Adds the transport sockets of an https cluster: the certificate must come from a trusted root and
 /// carry the host of the URL. Endpoints of different hosts get a socket each, chosen by metadata.
 pub(super) fn upstream(cluster: &mut Value, endpoints: &[Endpoint], ca: Option<&Path>) {
-    let hosts: BTreeSet<String> = endpoints.iter().map(Endpoint::address).collect();
-    let mut sockets = endpoints.iter().filter_map({
-        let mut left = hosts.clone();
-        move |endpoint| left.remove(&endpoint.address()).then(|| (endpoint.address(), socket(endpoint, ca)))
-    });
-    if hosts.len() == 1 {
-        if let Some((_, socket)) = sockets.next() {
-            cluster["transport_socket"] = socket;
-        }
-        return;
+    let mut sockets: BTreeMap<String, Value> = BTreeMap::new();
+    for endpoint in endpoints {
+        sockets.entry(endpoint.address()).or_insert_with(|| socket(endpoint, ca));
     }
-    cluster["transport_socket_matches"] = sockets
-        .map(|(host, socket)| json!({ "name": host, "match": { "host": host }, "transport_socket": socket }))
-        .collect();
+    // Negotiating the protocol needs a TLS socket outside of the matches too.
+    if let Some(first) = sockets.values().next() {
+        cluster["transport_socket"] = first.clone();
+    }
+    if sockets.len() > 1 {
+        cluster["transport_socket_matches"] = sockets
+            .into_iter()
+            .map(|(host, socket)| json!({ "name": host, "match": { "host": host }, "transport_socket": socket }))
+            .collect();
+    }
 }
 
 /// What the matches of [`upstream`] look at.
