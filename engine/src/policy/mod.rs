@@ -1,10 +1,276 @@
 //! Policy: raw, compiled, and the errors between.
+//!
+//! ```text
+//! text ──strict JSON──▶ tree ──shape──▶ raw ──compile──▶ Policy
+//!                          └───────┴──────────┴────────▶ PolicyErrors, all at once
+//! ```
 
-/// What waits for the verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// Head and body.
-    Headers,
-    /// The body only: for hosts that cannot hold the head.
-    Body,
+mod compile;
+mod duration;
+mod error;
+mod fields;
+mod glob;
+mod lint;
+mod places;
+mod raw;
+mod read;
+mod shape;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod time;
+mod types;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use error::Errors;
+use glob::PatternIndex;
+use places::Places;
+
+pub use error::{PolicyError, PolicyErrors};
+pub use glob::{Glob, GlobSet};
+pub use lint::{Warning, lint};
+pub use types::{
+    Hold, Identity, Integrity, Jwt, Key, KeyId, Limits, Mode, Role, RoleId, Schemas, Server, ServerId,
+    SubjectMatch, Tool, UnlistedTools, Unmatched,
+};
+
+/// A compiled policy: immutable, with every look-up by hash.
+#[derive(Debug)]
+pub struct Policy {
+    mode: Mode,
+    hold: Hold,
+    unmatched: Unmatched,
+    decision_header: bool,
+    limits: Limits,
+    identity: Identity,
+    origins: Option<HashSet<Box<[u8]>>>,
+    servers: Vec<Server>,
+    server_names: Directory,
+    places: Places,
+    roles: Vec<Role>,
+    role_names: Directory,
+    teams: BTreeSet<Rc<str>>,
+    keys: Vec<Key>,
+    key_names: Directory,
+    digests: HashMap<[u8; 32], KeyId>,
+    subjects: PatternIndex,
+    nothing: Nothing,
+}
+
+impl Policy {
+    /// Compiles a policy document, or reports everything that is wrong with it.
+    pub fn compile(text: &[u8]) -> Result<Policy, PolicyErrors> {
+        let mut errors = Errors::default();
+        let Some(raw) = read::read(text, &mut errors) else {
+            return errors
+                .into_result(())
+                .and_then(|()| Err(PolicyErrors(Vec::new())));
+        };
+        let mut further = Errors::default();
+        let policy = compile::compile(raw, &mut further);
+        errors.add_unrelated(further);
+        errors.into_result(policy)
+    }
+
+    /// The mode, unless a key or a role has its own.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What waits for the verdict.
+    pub fn hold(&self) -> Hold {
+        self.hold
+    }
+
+    /// What happens to a request that no server's path and host match.
+    pub fn unmatched(&self) -> Unmatched {
+        self.unmatched
+    }
+
+    /// Whether answers carry the header `x-toolgate-decision`.
+    pub fn decision_header(&self) -> bool {
+        self.decision_header
+    }
+
+    /// Bounds on what is read.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How a request names its key.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whether a request with this `Origin` may pass. Without a list, every origin may.
+    pub fn origin_allowed(&self, origin: &[u8]) -> bool {
+        self.origins
+            .as_ref()
+            .is_none_or(|origins| origins.contains(origin))
+    }
+
+    /// The server at a path (without query, after Envoy's normalisation) and host (with or without
+    /// port, in any case). A server that names the host beats one that does not.
+    pub fn find_server(&self, host: Option<&[u8]>, path: &[u8]) -> Option<ServerId> {
+        self.places.find(host, path)
+    }
+
+    /// A server. An id of another policy gets a server that offers nothing.
+    pub fn server(&self, id: ServerId) -> &Server {
+        self.servers.get(id.index()).unwrap_or(&self.nothing.server)
+    }
+
+    /// Every server, by name.
+    pub fn servers(&self) -> impl Iterator<Item = (ServerId, &Server)> {
+        self.servers
+            .iter()
+            .enumerate()
+            .map(|(index, server)| (ServerId::new(index), server))
+    }
+
+    /// The server of that name.
+    pub fn server_by_name(&self, name: &str) -> Option<ServerId> {
+        self.server_names.get(name).map(ServerId::new)
+    }
+
+    /// A key. An id of another policy gets a disabled key without grants.
+    pub fn key(&self, id: KeyId) -> &Key {
+        self.keys.get(id.index()).unwrap_or(&self.nothing.key)
+    }
+
+    /// Every key, by name.
+    pub fn keys(&self) -> impl Iterator<Item = (KeyId, &Key)> {
+        self.keys
+            .iter()
+            .enumerate()
+            .map(|(index, key)| (KeyId::new(index), key))
+    }
+
+    /// The key of that name.
+    pub fn key_by_name(&self, name: &str) -> Option<KeyId> {
+        self.key_names.get(name).map(KeyId::new)
+    }
+
+    /// The key that a credential with this SHA-256 presents.
+    pub fn key_by_digest(&self, digest: &[u8; 32]) -> Option<KeyId> {
+        self.digests.get(digest).copied()
+    }
+
+    /// The keys that a verified JWT's subject presents.
+    pub fn keys_by_subject(&self, subject: &str) -> SubjectMatch {
+        let mut found = SubjectMatch::None;
+        // The visitor never breaks off.
+        let _ = self.subjects.visit(subject, |index| {
+            let id = KeyId::new(index as usize);
+            found = match std::mem::replace(&mut found, SubjectMatch::None) {
+                SubjectMatch::None => SubjectMatch::One(id),
+                SubjectMatch::One(first) if first == id => SubjectMatch::One(first),
+                SubjectMatch::One(first) => SubjectMatch::Several(vec![first, id]),
+                SubjectMatch::Several(mut ids) => {
+                    if !ids.contains(&id) {
+                        ids.push(id);
+                    }
+                    SubjectMatch::Several(ids)
+                }
+            };
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
+    /// A role. An id of another policy gets a role that grants nothing.
+    pub fn role(&self, id: RoleId) -> &Role {
+        self.roles.get(id.index()).unwrap_or(&self.nothing.role)
+    }
+
+    /// Every role, by name.
+    pub fn roles(&self) -> impl Iterator<Item = (RoleId, &Role)> {
+        self.roles
+            .iter()
+            .enumerate()
+            .map(|(index, role)| (RoleId::new(index), role))
+    }
+
+    /// The role of that name.
+    pub fn role_by_name(&self, name: &str) -> Option<RoleId> {
+        self.role_names.get(name).map(RoleId::new)
+    }
+
+    /// The names of the teams.
+    pub fn teams(&self) -> impl Iterator<Item = &str> {
+        self.teams.iter().map(|team| &**team)
+    }
+}
+
+/// The JSON Schema (2020-12) of policy documents.
+#[cfg(feature = "schema")]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(raw::Policy).to_value()
+}
+
+/// Indices by name.
+#[derive(Debug)]
+struct Directory(HashMap<Rc<str>, usize>);
+
+impl Directory {
+    fn new<'a>(names: impl Iterator<Item = &'a Rc<str>>) -> Self {
+        Directory(
+            names
+                .enumerate()
+                .map(|(index, name)| (Rc::clone(name), index))
+                .collect(),
+        )
+    }
+
+    fn get(&self, name: &str) -> Option<usize> {
+        self.0.get(name).copied()
+    }
+}
+
+/// What an id that this policy did not hand out gets: nothing at all.
+#[derive(Debug)]
+struct Nothing {
+    server: Server,
+    key: Key,
+    role: Role,
+}
+
+impl Default for Nothing {
+    fn default() -> Self {
+        let name: Rc<str> = Rc::from("");
+        Nothing {
+            server: Server {
+                name: Rc::clone(&name),
+                path: String::new(),
+                host: None,
+                methods: Some(GlobSet::default()),
+                unlisted_tools: UnlistedTools::Deny,
+                schemas: Schemas::Policy,
+                integrity: Integrity::Pinned,
+                tools: HashMap::new(),
+            },
+            key: Key {
+                name: Rc::clone(&name),
+                team: None,
+                labels: std::collections::BTreeMap::new(),
+                roles: Vec::new(),
+                expires: Some(0),
+                disabled: true,
+                mode: None,
+                digests: Vec::new(),
+                subjects: Vec::new(),
+            },
+            role: Role {
+                name,
+                allow: GlobSet::default(),
+                deny: GlobSet::default(),
+                resources: GlobSet::default(),
+                prompts: GlobSet::default(),
+                mode: None,
+            },
+        }
+    }
 }

@@ -1,0 +1,234 @@
+//! Keys: what presents them, and what they are given.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::names;
+use crate::policy::error::{At, Errors, PolicyError, listed, quoted};
+use crate::policy::glob::{Glob, PatternIndex};
+use crate::policy::{Identity, Key, KeyId, Role, RoleId, raw, time};
+
+/// What keys refer to.
+pub(super) struct Context<'a> {
+    pub(super) roles: &'a [Role],
+    pub(super) teams: &'a BTreeSet<Rc<str>>,
+    pub(super) identity: &'a Identity,
+}
+
+/// The compiled keys and how to find them.
+pub(super) struct Keys {
+    pub(super) list: Vec<Key>,
+    pub(super) digests: HashMap<[u8; 32], KeyId>,
+    pub(super) subjects: PatternIndex,
+}
+
+pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, errors: &mut Errors) -> Keys {
+    let root = At::Root;
+    let at = root.member("keys");
+    let roles: HashMap<&str, RoleId> = context
+        .roles
+        .iter()
+        .enumerate()
+        .map(|(index, role)| (&*role.name, RoleId::new(index)))
+        .collect();
+    let mut list = Vec::with_capacity(raw.len());
+    let mut owners: HashMap<[u8; 32], (KeyId, String)> = HashMap::with_capacity(raw.len());
+    let mut subjects = Vec::new();
+    for (index, (name, raw)) in raw.into_iter().enumerate() {
+        let id = KeyId::new(index);
+        let at = at.member(&name);
+        names::check(&name, "key", &at, errors);
+        if raw.sha256.is_empty() && raw.subjects.is_empty() && context.identity.anonymous != Some(id) {
+            let error = PolicyError::new(&at, "nothing presents this key");
+            errors.add(
+                error.allowed("\"sha256\" or \"subjects\", unless \"identity.anonymous\" names the key"),
+            );
+        }
+        let key = Key {
+            digests: digests(&raw.sha256, id, &at.member("sha256"), &mut owners, errors),
+            subjects: check_subjects(raw.subjects, context.identity, &at.member("subjects"), errors),
+            roles: find_roles(&raw.roles, &roles, &at.member("roles"), errors),
+            team: raw
+                .team
+                .0
+                .and_then(|team| find_team(&team, context.teams, &at.member("team"), errors)),
+            labels: check_labels(raw.labels, &at.member("labels"), errors),
+            expires: raw
+                .expires
+                .0
+                .and_then(|text| expires(&text, &at.member("expires"), errors)),
+            disabled: raw.disabled,
+            mode: raw.mode.0,
+            name: Rc::from(name),
+        };
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        subjects.extend(
+            key.subjects
+                .iter()
+                .map(|subject| (index, Glob::new(Rc::clone(subject)))),
+        );
+        list.push(key);
+    }
+    let digests = owners.into_iter().map(|(digest, (id, _))| (digest, id)).collect();
+    Keys {
+        list,
+        digests,
+        subjects: PatternIndex::new(subjects),
+    }
+}
+
+fn digests(
+    raw: &[String],
+    id: KeyId,
+    at: &At<'_>,
+    owners: &mut HashMap<[u8; 32], (KeyId, String)>,
+    errors: &mut Errors,
+) -> Vec<[u8; 32]> {
+    let mut digests = Vec::with_capacity(raw.len());
+    for (index, text) in raw.iter().enumerate() {
+        let at = at.element(index);
+        let Some(digest) = digest(text) else {
+            errors.add(bad_hash(text, &at));
+            continue;
+        };
+        let pointer = at.pointer();
+        if let Some((_, first)) = owners.get(&digest) {
+            let error = PolicyError::new(&at, format!("the same hash is at {first}"));
+            errors.add(error.hint("every credential presents one key: remove one of the two"));
+        } else {
+            owners.insert(digest, (id, pointer));
+            digests.push(digest);
+        }
+    }
+    digests
+}
+
+/// 64 lower-case hex digits. One spelling only, so that equal hashes are equal texts.
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let nibble = |b: u8| match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        _ => None,
+    };
+    let mut digest = [0; 32];
+    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != digest.len() || !odd.is_empty() {
+        return None;
+    }
+    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(digest)
+}
+
+/// The text itself is not shown: whoever wrote it may have taken the key for its hash.
+fn bad_hash(text: &str, at: &At<'_>) -> PolicyError {
+    let hex = !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let found = format!(
+        "{} characters, {}",
+        text.chars().count(),
+        if hex { "hex" } else { "not hex" }
+    );
+    let hint = if hex && text.len() == 64 {
+        "write it in lower case"
+    } else if text.starts_with("sha256:") {
+        "leave \"sha256:\" out"
+    } else if hex {
+        "this is not a whole SHA-256"
+    } else {
+        "if this is the key itself, it is no longer a secret: `toolgate keygen` makes a new one and its entry"
+    };
+    let error = PolicyError::new(at, "not a SHA-256 in hex").found(found);
+    error.allowed("64 lower-case hex digits").hint(hint)
+}
+
+fn check_subjects(raw: Vec<String>, identity: &Identity, at: &At<'_>, errors: &mut Errors) -> Vec<Rc<str>> {
+    if identity.jwt.is_none() && !raw.is_empty() {
+        let error = PolicyError::new(at, "subjects come from JWTs, and \"identity.jwt\" is not set");
+        errors.add(error.hint("add \"jwt\" to \"identity\", or remove \"subjects\""));
+    }
+    for (index, pattern) in raw.iter().enumerate() {
+        names::check_pattern(pattern, &at.element(index), errors);
+    }
+    raw.into_iter().map(Rc::from).collect()
+}
+
+fn find_roles(
+    raw: &[String],
+    known: &HashMap<&str, RoleId>,
+    at: &At<'_>,
+    errors: &mut Errors,
+) -> Vec<RoleId> {
+    let mut roles = Vec::with_capacity(raw.len());
+    for (index, name) in raw.iter().enumerate() {
+        match known.get(name.as_str()) {
+            Some(role) if roles.contains(role) => {}
+            Some(role) => roles.push(*role),
+            None => {
+                let mut names: Vec<&str> = known.keys().copied().collect();
+                names.sort_unstable();
+                let error = PolicyError::new(&at.element(index), "unknown role").found(quoted(name));
+                errors.add(error.allowed(defined(&names, "roles")).nearest(name, names));
+            }
+        }
+    }
+    roles
+}
+
+fn find_team(name: &str, teams: &BTreeSet<Rc<str>>, at: &At<'_>, errors: &mut Errors) -> Option<Rc<str>> {
+    let team = teams.get(name);
+    if team.is_none() {
+        let error = PolicyError::new(at, "unknown team")
+            .found(quoted(name))
+            .allowed(defined(teams, "teams"));
+        errors.add(error.nearest(name, teams));
+    }
+    team.cloned()
+}
+
+fn defined(names: impl IntoIterator<Item = impl AsRef<str>>, what: &str) -> String {
+    match listed(names) {
+        none if none.is_empty() => format!("the policy defines no {what}"),
+        names => format!("the {what} {names}"),
+    }
+}
+
+fn check_labels(
+    labels: BTreeMap<String, String>,
+    at: &At<'_>,
+    errors: &mut Errors,
+) -> BTreeMap<String, String> {
+    for (name, value) in &labels {
+        let at = at.member(name);
+        names::check(name, "label", &at, errors);
+        if value.len() > names::MAX_PATTERN || value.chars().any(char::is_control) {
+            let error = PolicyError::new(&at, "the label's value is too long or has a control character");
+            errors.add(
+                error
+                    .found(quoted(value))
+                    .allowed(format!("up to {} bytes", names::MAX_PATTERN)),
+            );
+        }
+    }
+    labels
+}
+
+fn expires(text: &str, at: &At<'_>, errors: &mut Errors) -> Option<u64> {
+    let seconds = time::parse(text);
+    if seconds.is_none() {
+        let error = PolicyError::new(at, "not a timestamp")
+            .found(quoted(text))
+            .allowed(time::ALLOWED);
+        let meant = [
+            format!("{text}T00:00:00Z"),
+            format!("{text}Z"),
+            text.replacen(' ', "T", 1),
+        ];
+        let meant = meant.iter().find(|text| time::parse(text).is_some());
+        errors.add(PolicyError {
+            hint: meant.map(|text| format!("did you mean {}?", quoted(text))),
+            ..error
+        });
+    }
+    seconds
+}

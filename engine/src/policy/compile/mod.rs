@@ -1,0 +1,61 @@
+//! Raw to compiled: everything that a document's shape does not show.
+
+mod identity;
+mod keys;
+mod names;
+mod roles;
+mod servers;
+mod settings;
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::error::{At, Errors, PolicyError};
+use super::{Directory, Policy, raw};
+
+/// Compiles what the document says, reporting everything that cannot be meant.
+///
+/// Always returns a policy; with errors, it must not be used.
+pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
+    let root = At::Root;
+    if raw.version != 1 {
+        let error = PolicyError::new(&root.member("version"), "unknown version of the policy format");
+        errors.add(error.found(raw.version.to_string()).allowed("1"));
+    }
+    let teams: BTreeSet<Rc<str>> = raw.teams.into_keys().map(Rc::from).collect();
+    for name in &teams {
+        names::check(name, "team", &root.member("teams").member(name), errors);
+    }
+    let identity = identity::compile(raw.identity, &raw.keys, errors);
+    let servers = servers::compile(raw.servers, errors);
+    let roles = roles::compile(raw.roles, &servers.list, errors);
+    let keys = keys::compile(
+        raw.keys,
+        &keys::Context {
+            roles: &roles,
+            teams: &teams,
+            identity: &identity,
+        },
+        errors,
+    );
+    Policy {
+        mode: raw.mode,
+        hold: raw.hold,
+        unmatched: raw.unmatched,
+        decision_header: raw.decision_header,
+        limits: settings::limits(&raw.limits, errors),
+        origins: raw.origins.0.map(|origins| settings::origins(origins, errors)),
+        identity,
+        server_names: Directory::new(servers.list.iter().map(|server| &server.name)),
+        role_names: Directory::new(roles.iter().map(|role| &role.name)),
+        key_names: Directory::new(keys.list.iter().map(|key| &key.name)),
+        servers: servers.list,
+        places: servers.places,
+        roles,
+        teams,
+        keys: keys.list,
+        digests: keys.digests,
+        subjects: keys.subjects,
+        nothing: super::Nothing::default(),
+    }
+}

@@ -1,0 +1,261 @@
+//! The policy document as written. The documentation here becomes the descriptions in the policy's
+//! JSON Schema.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use super::types::{Hold, Integrity, Mode, Schemas, UnlistedTools, Unmatched};
+
+/// Declares the objects of the document: camelCase names, nothing unknown.
+macro_rules! objects {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })+) => {$(
+        #[derive(Debug, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        $(#[$meta])*
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub(super) struct $name { $($(#[$field_meta])* pub(super) $field: $type,)* }
+    )+};
+}
+
+objects! {
+    /// What agents may do with MCP servers: the plugin configuration of the Toolgate filter.
+    Policy {
+        /// Where editors find this schema. Means nothing to Toolgate.
+        #[serde(default, rename = "$schema")]
+        #[allow(dead_code, reason = "read so that it is accepted")]
+        schema: Optional<String>,
+        /// The version of the format: 1.
+        #[cfg_attr(feature = "schema", schemars(extend("const" = 1)))]
+        version: u64,
+        /// Whether refusals are carried out or only recorded.
+        #[serde(default)]
+        mode: Mode,
+        /// What waits for the verdict.
+        #[serde(default)]
+        hold: Hold,
+        /// What happens to a request that no server's path and host match.
+        #[serde(default)]
+        unmatched: Unmatched,
+        /// Whether answers carry the header `x-toolgate-decision`.
+        #[serde(default = "yes")]
+        decision_header: bool,
+        /// How a request names its key.
+        #[serde(default)]
+        identity: Identity,
+        /// Origins (`scheme://host[:port]`, or `null`) that browsers may call from. Absent: `Origin`
+        /// is not checked. A request without `Origin` always passes.
+        #[serde(default)]
+        origins: Optional<Vec<String>>,
+        /// Bounds on what is read.
+        #[serde(default)]
+        limits: Limits,
+        /// MCP servers, by name.
+        #[serde(default)]
+        servers: BTreeMap<String, Server>,
+        /// Sets of grants, by name.
+        #[serde(default)]
+        roles: BTreeMap<String, Role>,
+        /// Teams that keys belong to, by name.
+        #[serde(default)]
+        teams: BTreeMap<String, Team>,
+        /// Virtual keys, by name.
+        #[serde(default)]
+        keys: BTreeMap<String, Key>,
+    }
+
+    /// How a request names its key.
+    #[serde(default)]
+    Identity {
+        /// Headers that can carry a key, as `Bearer <key>` in `authorization` or bare.
+        headers: Vec<String>,
+        /// Accept the subject of a JWT that Envoy's `jwt_authn` has verified.
+        jwt: Optional<Jwt>,
+        /// The key that requests without a credential act as; `null` for none.
+        anonymous: Option<String>,
+    }
+
+    /// Where Envoy's `jwt_authn` leaves a verified token's payload.
+    #[serde(default)]
+    Jwt {
+        /// The provider's `payload_in_metadata`.
+        metadata: String,
+        /// The claim that holds the subject.
+        claim: String,
+        /// A claim that names further roles (a list, or words separated by spaces). Roles that the
+        /// policy does not define are left out.
+        roles_claim: Optional<String>,
+    }
+
+    /// Bounds on what is read.
+    #[serde(default)]
+    Limits {
+        /// The largest request body, in bytes.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 16_777_216)))]
+        request_bytes: u64,
+        /// The largest answer that is held to be judged, in bytes.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 67_108_864)))]
+        result_bytes: u64,
+        /// The deepest nesting of objects and arrays.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 64)))]
+        depth: u64,
+        /// How long the whole request body may take to arrive: a number with s, m, h or d.
+        body_timeout: String,
+        /// JSON-RPC batches. Not supported yet: `false` only.
+        #[cfg_attr(feature = "schema", schemars(extend("const" = false)))]
+        batches: bool,
+        /// Whether integers beyond ±(2^53−1), up to 64 bits, pass in arguments.
+        big_integers: bool,
+    }
+
+    /// An MCP server.
+    Server {
+        /// The exact path, as it is after Envoy's path normalisation.
+        path: String,
+        /// The host, without port. Absent: any.
+        #[serde(default)]
+        host: Optional<String>,
+        /// Globs over method names. Absent: the methods of the protocol.
+        #[serde(default)]
+        methods: Optional<Vec<String>>,
+        /// What applies to tools without an entry under `tools`.
+        #[serde(default)]
+        unlisted_tools: UnlistedTools,
+        /// Which JSON Schemas a call's arguments must satisfy.
+        #[serde(default)]
+        schemas: Schemas,
+        /// How a tool's definition is kept from changing unnoticed.
+        #[serde(default)]
+        integrity: Integrity,
+        /// What the policy says about single tools, by name.
+        #[serde(default)]
+        tools: BTreeMap<String, Tool>,
+    }
+
+    /// What the policy says about a tool.
+    #[serde(default)]
+    #[derive(Default)]
+    Tool {
+        /// The JSON Schema that a call's arguments must satisfy.
+        input_schema: Optional<serde_json::Map<String, serde_json::Value>>,
+    }
+
+    /// A set of grants. Patterns are globs over `server/name`: `*` stands for any run of
+    /// characters, everything else for itself.
+    #[serde(default)]
+    #[derive(Default)]
+    Role {
+        /// Tools it grants.
+        allow: Vec<String>,
+        /// Tools it refuses, whatever any role grants.
+        deny: Vec<String>,
+        /// Resources it grants, as `server/uri`.
+        resources: Vec<String>,
+        /// Prompts it grants.
+        prompts: Vec<String>,
+        /// The mode of what this role refuses.
+        mode: Optional<Mode>,
+    }
+
+    /// A team.
+    Team {}
+
+    /// A virtual key. It is presented as a credential whose SHA-256 is listed, or as the subject
+    /// of a verified JWT.
+    #[serde(default)]
+    #[derive(Default)]
+    Key {
+        /// SHA-256 of the credential as presented, in lower-case hex. Two during a rotation.
+        #[cfg_attr(feature = "schema", schemars(inner(regex(pattern = r"^[0-9a-f]{64}$"))))]
+        sha256: Vec<String>,
+        /// Globs over the subjects of JWTs.
+        subjects: Vec<String>,
+        /// Names of roles.
+        roles: Vec<String>,
+        /// The name of a team.
+        team: Optional<String>,
+        /// Free labels.
+        labels: BTreeMap<String, String>,
+        /// When the key ends (RFC 3339).
+        #[cfg_attr(feature = "schema", schemars(with = "String", extend("format" = "date-time")))]
+        expires: Optional<String>,
+        /// Whether the key is switched off.
+        disabled: bool,
+        /// The key's mode: beats the policy's.
+        mode: Optional<Mode>,
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        let headers = ["authorization", "x-virtual-key"].map(str::to_owned).into();
+        Identity {
+            headers,
+            jwt: Optional::default(),
+            anonymous: None,
+        }
+    }
+}
+
+impl Default for Jwt {
+    fn default() -> Self {
+        Jwt {
+            metadata: "jwt_payload".to_owned(),
+            claim: "sub".to_owned(),
+            roles_claim: Optional::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            request_bytes: 1_048_576,
+            result_bytes: 8_388_608,
+            depth: 64,
+            body_timeout: "15s".to_owned(),
+            batches: false,
+            big_integers: false,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A member that may be absent but not `null`: a `null` would be one more way to say nothing, and
+/// for `origins` nobody could tell which nothing.
+#[derive(Debug)]
+pub(super) struct Optional<T>(pub(super) Option<T>);
+
+impl<T> Default for Optional<T> {
+    fn default() -> Self {
+        Optional(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Optional<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|value| Optional(Some(value)))
+    }
+}
+
+#[cfg(feature = "schema")]
+impl<T: schemars::JsonSchema> schemars::JsonSchema for Optional<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}

@@ -1,0 +1,178 @@
+//! The document's shape against the table of fields: every misfit at once.
+
+use serde_json::{Map, Value, json};
+
+use super::error::{At, Errors, PolicyError, listed, quoted};
+use super::fields::{Field, Object, POLICY, Shape};
+
+/// Reports every member that does not fit and takes it out, so that the rest can still be judged.
+pub(super) fn check(document: &mut Value, errors: &mut Errors) {
+    if !fits(&Shape::Object(&POLICY), document, &At::Root, errors) {
+        *document = json!({ "version": 1 });
+    }
+}
+
+/// Whether `value` can stay. What can be repaired within it, is.
+fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, errors: &mut Errors) -> bool {
+    match (shape, value) {
+        (Shape::Bool, Value::Bool(_))
+        | (Shape::Text, Value::String(_))
+        | (Shape::Schema, Value::Object(_))
+        | (Shape::Nullable(_), Value::Null) => true,
+        (Shape::Nullable(shape), value) => fits(shape, value, at, errors),
+        (Shape::Count, Value::Number(number)) if number.is_u64() => true,
+        (Shape::OneOf { names, later }, Value::String(name)) => one_of(names, later, name, at, errors),
+        (Shape::List(shape), Value::Array(elements)) => {
+            // A list with a misfit goes as a whole: without the misfit, later elements would be
+            // reported at the wrong index.
+            let misfits = elements.iter_mut().enumerate();
+            misfits
+                .filter_map(|(index, element)| {
+                    (!fits(shape, element, &at.element(index), errors)).then_some(())
+                })
+                .count()
+                == 0
+        }
+        (Shape::Map(shape), Value::Object(members)) => {
+            map(shape, members, at, errors);
+            true
+        }
+        (Shape::Object(object), Value::Object(members)) => {
+            fields(object, members, at, errors);
+            true
+        }
+        (shape, value) => {
+            errors.add(
+                PolicyError::new(at, "wrong type")
+                    .found(described(value))
+                    .allowed(expected(shape)),
+            );
+            false
+        }
+    }
+}
+
+fn one_of(names: &[&str], later: &[&str], name: &str, at: &At<'_>, errors: &mut Errors) -> bool {
+    if names.contains(&name) {
+        return true;
+    }
+    let problem = if later.contains(&name) {
+        "not supported yet"
+    } else {
+        "unknown value"
+    };
+    let error = PolicyError::new(at, problem)
+        .found(quoted(name))
+        .allowed(alternatives(names));
+    errors.add(if later.contains(&name) {
+        error
+    } else {
+        error.nearest(name, names)
+    });
+    false
+}
+
+/// An entry that cannot stay becomes an empty one, so that its name can still be referred to.
+fn map(shape: &Shape, members: &mut Map<String, Value>, at: &At<'_>, errors: &mut Errors) {
+    members.retain(|name, value| {
+        let at = at.member(name);
+        if fits(shape, value, &at, errors) {
+            return true;
+        }
+        if let Shape::Object(object) = shape {
+            let mut empty = Map::new();
+            for field in object.fields.iter().filter(|field| field.required) {
+                empty.insert(field.name.to_owned(), placeholder(field));
+            }
+            *value = Value::Object(empty);
+            return true;
+        }
+        false
+    });
+}
+
+fn fields(object: &Object, members: &mut Map<String, Value>, at: &At<'_>, errors: &mut Errors) {
+    members.retain(|name, value| {
+        let at = at.member(name);
+        match object.fields.iter().find(|field| field.name == name) {
+            Some(field) => fits(&field.shape, value, &at, errors),
+            None => {
+                errors.add(unknown(object, name, &at));
+                false
+            }
+        }
+    });
+    for field in object.fields.iter().filter(|field| field.required) {
+        if !members.contains_key(field.name) {
+            let at = at.member(field.name);
+            if !errors.iter().any(|error| error.pointer == at.pointer()) {
+                errors.add(PolicyError::new(&at, "missing").allowed(expected(&field.shape)));
+            }
+            members.insert(field.name.to_owned(), placeholder(field));
+        }
+    }
+}
+
+fn unknown(object: &Object, name: &str, at: &At<'_>) -> PolicyError {
+    let valid = || {
+        object
+            .fields
+            .iter()
+            .map(|field| field.name)
+            .filter(|name| !name.starts_with('$'))
+    };
+    let allowed = match listed(valid()) {
+        none if none.is_empty() => "no fields".to_owned(),
+        names => names,
+    };
+    if object.later.contains(&name) {
+        return PolicyError::new(at, "not supported yet")
+            .found(quoted(name))
+            .allowed(allowed);
+    }
+    PolicyError::new(at, "unknown field")
+        .found(quoted(name))
+        .allowed(allowed)
+        .nearest(name, valid())
+}
+
+/// Stands for a required member that is missing or unusable: the place has been reported.
+fn placeholder(field: &Field) -> Value {
+    match field.shape {
+        Shape::Count => json!(1),
+        _ => json!(""),
+    }
+}
+
+fn expected(shape: &Shape) -> String {
+    match shape {
+        Shape::Bool => "true or false".to_owned(),
+        Shape::Count => "a whole number".to_owned(),
+        Shape::Text => "a string".to_owned(),
+        Shape::OneOf { names, .. } => alternatives(names),
+        Shape::Nullable(shape) => format!("{} or null", expected(shape)),
+        Shape::List(shape) => format!("a list, each element {}", expected(shape)),
+        Shape::Map(_) | Shape::Object(_) => "an object".to_owned(),
+        Shape::Schema => "a JSON Schema as an object".to_owned(),
+    }
+}
+
+fn alternatives(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("\"{name}\""))
+        .collect::<Vec<_>>()
+        .join(" or ")
+}
+
+/// A value for people. Strings are not shown: one in the wrong place may be a credential.
+fn described(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(_) => "a string".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}

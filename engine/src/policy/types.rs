@@ -1,0 +1,248 @@
+//! What a compiled policy is made of.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::glob::GlobSet;
+use crate::schema::Validator;
+
+/// Declares the enums that appear in the policy by name. Their variants' documentation becomes the
+/// description in the policy's JSON Schema.
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize)]
+        #[cfg_attr(feature = "schema", derive(serde::Serialize, schemars::JsonSchema))]
+        #[serde(rename_all = "camelCase")]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+    )+};
+}
+
+choices! {
+    /// Whether refusals are carried out or only recorded.
+    Mode {
+        /// Refusals are carried out.
+        #[default]
+        Enforce,
+        /// Refusals by grants, schemas and other policy checks are recorded as what would have
+        /// happened, and the call goes through. Credentials, malformed requests and sizes are
+        /// enforced all the same.
+        Shadow,
+    }
+
+    /// What waits for the verdict.
+    Hold {
+        /// Head and body.
+        #[default]
+        Headers,
+        /// The body only: for hosts that cannot hold the head.
+        Body,
+    }
+
+    /// What happens to a request that no server's path and host match.
+    Unmatched {
+        /// It is answered with 404.
+        #[default]
+        Deny,
+        /// It is left alone.
+        Pass,
+    }
+
+    /// What applies to tools without an entry under the server's `tools`.
+    UnlistedTools {
+        /// The grants decide.
+        #[default]
+        Allow,
+        /// They do not exist for anyone.
+        Deny,
+    }
+
+    /// Which JSON Schemas a call's arguments must satisfy.
+    Schemas {
+        /// None.
+        Off,
+        /// Those written in the policy.
+        #[default]
+        Policy,
+        /// Those written in the policy, and those that the server advertised in a `tools/list`
+        /// that passed through. Until one has passed, only the written ones apply.
+        Advertised,
+    }
+
+    /// How a tool's definition is kept from changing unnoticed.
+    Integrity {
+        /// It is not.
+        Off,
+        /// Definitions must match their pins; invisible or direction-changing Unicode in a
+        /// definition is refused.
+        #[default]
+        Pinned,
+    }
+}
+
+/// Declares an index into one of the policy's lists.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident,)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u32);
+
+        impl $name {
+            pub(super) fn new(index: usize) -> Self {
+                // A policy's text is far smaller than 4 GiB; beyond that, the id names nothing.
+                $name(u32::try_from(index).unwrap_or(u32::MAX))
+            }
+
+            pub(super) fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// A server of the policy that handed it out.
+    ServerId,
+    /// A key of the policy that handed it out.
+    KeyId,
+    /// A role of the policy that handed it out.
+    RoleId,
+}
+
+/// Bounds on what is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest request body, in bytes.
+    pub request_bytes: usize,
+    /// The largest answer that is held to be judged, in bytes.
+    pub result_bytes: usize,
+    /// The deepest nesting of objects and arrays.
+    pub depth: usize,
+    /// How long the whole request body may take to arrive.
+    pub body_timeout: Duration,
+    /// Whether integers beyond ±(2^53−1), up to 64 bits, pass in arguments.
+    pub big_integers: bool,
+}
+
+/// How a request names its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Names of the headers that can carry a key, in lower case.
+    pub headers: Vec<String>,
+    /// Where to find a verified JWT, if JWTs are accepted.
+    pub jwt: Option<Jwt>,
+    /// The key that requests without a credential act as.
+    pub anonymous: Option<KeyId>,
+}
+
+/// Where Envoy's `jwt_authn` leaves a verified token's payload, and what to read from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwt {
+    /// The key under `filter_metadata["envoy.filters.http.jwt_authn"]`: `payload_in_metadata` of
+    /// the provider.
+    pub metadata: String,
+    /// The claim that holds the subject.
+    pub claim: String,
+    /// The claim that names further roles.
+    pub roles_claim: Option<String>,
+}
+
+/// One MCP server, chosen by path and host.
+#[derive(Debug)]
+pub struct Server {
+    /// Its name in the policy.
+    pub name: Rc<str>,
+    /// The exact path, as it is after Envoy's path normalisation.
+    pub path: String,
+    /// The host in lower case, without port; `None` for any.
+    pub host: Option<String>,
+    /// The methods it accepts; `None` for those of the protocol.
+    pub methods: Option<GlobSet>,
+    /// What applies to tools without an entry in the policy.
+    pub unlisted_tools: UnlistedTools,
+    /// Which schemas apply to arguments.
+    pub schemas: Schemas,
+    /// How definitions are kept from changing.
+    pub integrity: Integrity,
+    pub(super) tools: HashMap<Rc<str>, Tool>,
+}
+
+impl Server {
+    /// The policy's entry for a tool, if it has one.
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(name)
+    }
+
+    /// The tools that have an entry in the policy, in no particular order.
+    pub fn tools(&self) -> impl Iterator<Item = &Tool> {
+        self.tools.values()
+    }
+}
+
+/// A tool that the policy says something about.
+#[derive(Debug)]
+pub struct Tool {
+    /// Its name, as the server knows it.
+    pub name: Rc<str>,
+    /// The schema that the policy holds its arguments to.
+    pub input_schema: Option<Rc<Validator>>,
+}
+
+/// A set of grants.
+#[derive(Debug)]
+pub struct Role {
+    /// Its name in the policy.
+    pub name: Rc<str>,
+    /// The tools it grants, as `server/tool`.
+    pub allow: GlobSet,
+    /// The tools it refuses, whatever any role grants, as `server/tool`.
+    pub deny: GlobSet,
+    /// The resources it grants, as `server/uri`.
+    pub resources: GlobSet,
+    /// The prompts it grants, as `server/prompt`.
+    pub prompts: GlobSet,
+    /// The role's own mode: covers only what this role refuses.
+    pub mode: Option<Mode>,
+}
+
+/// A virtual key.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name in the policy.
+    pub name: Rc<str>,
+    /// The team it belongs to.
+    pub team: Option<Rc<str>>,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its roles, without repetition.
+    pub roles: Vec<RoleId>,
+    /// When it ends, in Unix seconds: it is expired from that second on.
+    pub expires: Option<u64>,
+    /// Whether it is switched off.
+    pub disabled: bool,
+    /// The key's own mode: beats the policy's.
+    pub mode: Option<Mode>,
+    /// SHA-256 digests of the credentials that present it.
+    pub digests: Vec<[u8; 32]>,
+    /// Globs over the subjects of JWTs that present it.
+    pub subjects: Vec<Rc<str>>,
+}
+
+impl Key {
+    /// Whether the key has ended at `now` (Unix seconds).
+    pub fn expired(&self, now: u64) -> bool {
+        self.expires.is_some_and(|end| now >= end)
+    }
+}
+
+/// The keys that a JWT's subject names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubjectMatch {
+    /// No key.
+    None,
+    /// Exactly one key.
+    One(KeyId),
+    /// More than one: the request is refused, because nobody can say which was meant.
+    Several(Vec<KeyId>),
+}
