@@ -1,0 +1,109 @@
+//! Streams that wait for their request body, and when they have waited long enough.
+//!
+//! Envoy's ticks belong to root contexts, so the waiting streams of a VM are listed here, beside the dispatcher: several
+//! root contexts share a VM after a configuration update, and whichever ticks first serves all of them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Weak;
+use std::time::Duration;
+
+use crate::host::{Host, Level};
+
+/// A stream that waits.
+pub trait Waiting {
+    /// The time is up: answer. The host acts on the stream's context meanwhile.
+    fn expire(&mut self);
+}
+
+struct Entry {
+    /// On the monotonic clock, in nanoseconds.
+    deadline: u64,
+    stream: Weak<RefCell<dyn Waiting>>,
+}
+
+thread_local! {
+    /// By context id. Bounded by the streams that Envoy keeps open; each leaves when it is decided or done.
+    static WAITING: RefCell<BTreeMap<u32, Entry>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Calls `stream.expire()` on the first [`tick`] after `deadline`.
+pub fn watch(context_id: u32, deadline: u64, stream: Weak<RefCell<dyn Waiting>>) {
+    with_waiting(|waiting| waiting.insert(context_id, Entry { deadline, stream }));
+}
+
+/// The stream waits no longer.
+pub fn forget(context_id: u32) {
+    with_waiting(|waiting| waiting.remove(&context_id));
+}
+
+/// How often to tick: late by at most a sixteenth of the timeout, within 20 ms and half a second.
+pub fn tick_period(body_timeout: Duration) -> Duration {
+    (body_timeout / 16).clamp(Duration::from_millis(20), Duration::from_millis(500))
+}
+
+/// Expires what is due. `root_id` is the context that ticks.
+pub fn tick(host: &impl Host, root_id: u32) {
+    let due = match host.monotonic_clock() {
+        Ok(now) => take_due(now),
+        Err(status) => {
+            host.log(
+                Level::Warn,
+                &format!("toolgate: reading the clock failed ({status:?})"),
+            );
+            return;
+        }
+    };
+    if due.is_empty() {
+        return;
+    }
+    for (context_id, stream) in due {
+        let Some(stream) = stream.upgrade() else { continue };
+        if let Err(status) = host.set_effective_context(context_id) {
+            let text = format!("toolgate: context {context_id}: switching to it failed ({status:?})");
+            host.log(Level::Warn, &text);
+            continue;
+        }
+        // Nobody can hold it: Envoy runs one callback at a time.
+        if let Ok(mut stream) = stream.try_borrow_mut() {
+            stream.expire();
+        }
+    }
+    // Envoy does so itself after the callback; its log lines until then should name the right context.
+    let _ = host.set_effective_context(root_id);
+}
+
+fn take_due(now: u64) -> Vec<(u32, Weak<RefCell<dyn Waiting>>)> {
+    let mut due = Vec::new();
+    with_waiting(|waiting| {
+        waiting.retain(|context_id, entry| {
+            let wait = now < entry.deadline;
+            if !wait {
+                due.push((*context_id, entry.stream.clone()));
+            }
+            wait
+        });
+    });
+    due
+}
+
+/// Never re-entered: nothing in here calls out.
+fn with_waiting<T>(act: impl FnOnce(&mut BTreeMap<u32, Entry>) -> T) {
+    WAITING.with(|waiting| {
+        if let Ok(mut waiting) = waiting.try_borrow_mut() {
+            act(&mut waiting);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tick_follows_the_timeout_within_bounds() {
+        assert_eq!(tick_period(Duration::from_secs(15)), Duration::from_millis(500));
+        assert_eq!(tick_period(Duration::from_secs(1)), Duration::from_micros(62_500));
+        assert_eq!(tick_period(Duration::ZERO), Duration::from_millis(20));
+    }
+}

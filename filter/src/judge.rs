@@ -1,0 +1,72 @@
+//! What a stream needs from the engine, so that the shell's own rules can be tested with scripted verdicts.
+
+use std::borrow::Cow;
+
+use toolgate_engine::exchange::{
+    BodyStep, ChunkStep, Exchange, HeadStep, LocalReply, RequestHead, ResponseHead, ResponseStep, ResultStep,
+    UnixNanos,
+};
+use toolgate_engine::reason::Reason;
+use toolgate_engine::store::Store;
+
+/// The verdicts on one exchange; [`Exchange`] documents each of them.
+pub trait Judge {
+    /// The request's head.
+    fn request_head(&mut self, head: &RequestHead<'_>, now: UnixNanos) -> HeadStep;
+    /// The held request body has this many bytes now.
+    fn request_size(&mut self, held: usize) -> Option<LocalReply>;
+    /// The whole request body.
+    fn request_body(&mut self, body: &[u8], store: &dyn Store, now: UnixNanos) -> BodyStep;
+    /// The request body did not arrive in time.
+    fn request_timeout(&mut self) -> LocalReply;
+    /// The response's head.
+    fn response_head(&mut self, head: &ResponseHead<'_>) -> ResponseStep;
+    /// The held response body has this many bytes now.
+    fn response_size(&mut self, held: usize) -> Option<ResultStep>;
+    /// The whole response body.
+    fn response_body(&mut self, body: &[u8], store: &dyn Store) -> ResultStep;
+    /// One window of a streamed response body.
+    fn response_chunk(&mut self, window: &[u8], end: bool, store: &dyn Store) -> ChunkStep;
+    /// A host call failed before the verdict.
+    fn fault(&mut self) -> LocalReply;
+    /// The reason of the decision so far.
+    fn reason(&self) -> &'static str;
+    /// What to export as filter state.
+    fn fields(&self) -> Vec<(&'static str, Cow<'_, [u8]>)>;
+}
+
+impl Judge for Exchange {
+    fn request_head(&mut self, head: &RequestHead<'_>, now: UnixNanos) -> HeadStep {
+        self.request_head(head, now)
+    }
+    fn request_size(&mut self, held: usize) -> Option<LocalReply> {
+        self.request_size(held)
+    }
+    fn request_body(&mut self, body: &[u8], store: &dyn Store, now: UnixNanos) -> BodyStep {
+        self.request_body(body, store, now)
+    }
+    fn request_timeout(&mut self) -> LocalReply {
+        self.request_timeout()
+    }
+    fn response_head(&mut self, head: &ResponseHead<'_>) -> ResponseStep {
+        self.response_head(head)
+    }
+    fn response_size(&mut self, held: usize) -> Option<ResultStep> {
+        self.response_size(held)
+    }
+    fn response_body(&mut self, body: &[u8], store: &dyn Store) -> ResultStep {
+        self.response_body(body, store)
+    }
+    fn response_chunk(&mut self, window: &[u8], end: bool, store: &dyn Store) -> ChunkStep {
+        self.response_chunk(window, end, store)
+    }
+    fn fault(&mut self) -> LocalReply {
+        self.fault()
+    }
+    fn reason(&self) -> &'static str {
+        self.record().decision.map_or("undecided", Reason::as_str)
+    }
+    fn fields(&self) -> Vec<(&'static str, Cow<'_, [u8]>)> {
+        self.record().fields().collect()
+    }
+}

@@ -1,0 +1,295 @@
+//! One HTTP stream: turns Envoy's callbacks into questions to the engine, and its steps into host calls.
+//!
+//! Three facts about Envoy shape this module:
+//!
+//! * A body ends with `end_of_stream` **or** with trailers, whichever comes first; a filter that only
+//!   looks at the former can be bypassed with HTTP/2 trailers.
+//! * Header maps are gone once their head went on; nothing here touches a header after that.
+//! * What we hold by pausing, Envoy buffers: sizes are cumulative, and the buffer is ours to read and
+//!   to replace, in the trailers callback too. What went on is gone, and each callback brings only
+//!   what is new.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use toolgate_engine::exchange::{HeaderEdit, LocalReply};
+use toolgate_engine::policy::Hold;
+
+use crate::deadlines;
+use crate::host::{Direction, Host, HostResult, HostStatus, Level};
+use crate::judge::Judge;
+use crate::jwt::JwtClaims;
+
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+/// What a callback returns to Envoy.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// What this callback is about, and what was held before it, goes on.
+    Continue,
+    /// It stays here.
+    Pause,
+}
+
+/// What all streams of one plugin configuration share.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Where `jwt_authn` left the claims; `None` when the policy does not use them.
+    pub jwt: Option<JwtClaims>,
+    /// How long a request body may take to arrive.
+    pub body_timeout: Duration,
+    /// A body callback came while a head was held: the host has `allow_on_headers_stop_iteration`.
+    pub body_callback_seen: Cell<bool>,
+    /// A failure to export the record was logged.
+    pub export_failure_logged: Cell<bool>,
+}
+
+/// One HTTP stream and its verdicts.
+#[derive(Debug)]
+pub struct Stream<H, J> {
+    host: H,
+    judge: J,
+    settings: Rc<Settings>,
+    context_id: u32,
+    this: Weak<RefCell<Self>>,
+    request: RequestPhase,
+    response: ResponsePhase,
+    /// Bytes of the request body in Envoy's buffer; `None` until a callback spoke of them.
+    request_held: Option<usize>,
+    /// Bytes of the response body in Envoy's buffer.
+    response_held: usize,
+    /// The record as filter state has it.
+    exported: Vec<(&'static str, Vec<u8>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RequestPhase {
+    /// No head yet.
+    Start,
+    /// Waiting for the whole body.
+    Held(Hold),
+    /// The verdict let it go.
+    Passing,
+    /// Not ours, in both directions.
+    Ignored,
+    /// Answered or closed: not one more byte goes on.
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ResponsePhase {
+    /// No head yet.
+    Start,
+    /// Goes on untouched.
+    Passing,
+    /// Waiting for the whole body.
+    Held(Hold),
+    /// Each window is judged.
+    Streaming,
+    /// A complete body of ours went out; the rest of the upstream's is dropped.
+    Dropping,
+    /// Our own local reply, which comes back through our own callbacks.
+    Own,
+    /// Closed: not one more byte goes on.
+    Stopped,
+}
+
+/// A host call that failed: what it was for, and how.
+struct Fault(&'static str, HostStatus);
+
+type Outcome = Result<Flow, Fault>;
+
+impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
+    /// A stream before its first callback. `context_id` is the one that the host gave it.
+    pub fn new(host: H, judge: J, settings: Rc<Settings>, context_id: u32) -> Rc<RefCell<Self>> {
+        Rc::new_cyclic(|this| {
+            RefCell::new(Self {
+                host,
+                judge,
+                settings,
+                context_id,
+                this: this.clone(),
+                request: RequestPhase::Start,
+                response: ResponsePhase::Start,
+                request_held: None,
+                response_held: 0,
+                exported: Vec::new(),
+            })
+        })
+    }
+
+    /// The request's head.
+    pub fn request_headers(&mut self, end_of_stream: bool) -> Flow {
+        let outcome = match self.request {
+            RequestPhase::Start => self.judge_request_head(end_of_stream),
+            RequestPhase::Passing | RequestPhase::Ignored => Ok(Flow::Continue),
+            RequestPhase::Held(_) | RequestPhase::Stopped => Ok(Flow::Pause),
+        };
+        outcome.unwrap_or_else(|fault| self.request_fault(&fault))
+    }
+
+    /// More of the request body. While it is held, `size` counts all of it.
+    pub fn request_body(&mut self, size: usize, end_of_stream: bool) -> Flow {
+        let outcome = match self.request {
+            RequestPhase::Held(hold) => self.hold_request_body(hold, size, end_of_stream),
+            RequestPhase::Passing | RequestPhase::Ignored => Ok(Flow::Continue),
+            RequestPhase::Start | RequestPhase::Stopped => Ok(Flow::Pause),
+        };
+        outcome.unwrap_or_else(|fault| self.request_fault(&fault))
+    }
+
+    /// The request's trailers: the end of its body.
+    pub fn request_trailers(&mut self) -> Flow {
+        let outcome = match self.request {
+            RequestPhase::Held(hold) => self.judge_request_body(hold),
+            RequestPhase::Passing | RequestPhase::Ignored => Ok(Flow::Continue),
+            RequestPhase::Start | RequestPhase::Stopped => Ok(Flow::Pause),
+        };
+        outcome.unwrap_or_else(|fault| self.request_fault(&fault))
+    }
+
+    /// The response's head, from the upstream, from Envoy, or our own local reply.
+    pub fn response_headers(&mut self, end_of_stream: bool) -> Flow {
+        let outcome = match (self.response, self.request) {
+            // Not ours; or a filter in front of us answered before we saw the request.
+            (ResponsePhase::Start, RequestPhase::Ignored | RequestPhase::Start) => {
+                self.response = ResponsePhase::Passing;
+                Ok(Flow::Continue)
+            }
+            (ResponsePhase::Start, RequestPhase::Held(_) | RequestPhase::Passing) => {
+                self.judge_response_head(end_of_stream)
+            }
+            (ResponsePhase::Own | ResponsePhase::Passing, _) => Ok(Flow::Continue),
+            _ => Ok(Flow::Pause),
+        };
+        outcome.unwrap_or_else(|fault| self.response_fault(&fault))
+    }
+
+    /// More of the response body: all of it while it is held, else a window.
+    pub fn response_body(&mut self, size: usize, end_of_stream: bool) -> Flow {
+        let outcome = match self.response {
+            ResponsePhase::Passing | ResponsePhase::Own => Ok(Flow::Continue),
+            ResponsePhase::Start | ResponsePhase::Stopped => Ok(Flow::Pause),
+            ResponsePhase::Held(hold) => self.hold_response_body(hold, size, end_of_stream),
+            ResponsePhase::Streaming => self.judge_window(size, end_of_stream),
+            ResponsePhase::Dropping => self.drop_window(size),
+        };
+        outcome.unwrap_or_else(|fault| self.response_fault(&fault))
+    }
+
+    /// The response's trailers: the end of its body.
+    pub fn response_trailers(&mut self) -> Flow {
+        let outcome = match self.response {
+            ResponsePhase::Passing | ResponsePhase::Own | ResponsePhase::Dropping => Ok(Flow::Continue),
+            ResponsePhase::Start | ResponsePhase::Stopped => Ok(Flow::Pause),
+            ResponsePhase::Held(hold) => self.judge_response_body(hold, response::End::Trailers),
+            ResponsePhase::Streaming => self.end_windows(),
+        };
+        outcome.unwrap_or_else(|fault| self.response_fault(&fault))
+    }
+
+    /// The stream is over, however it ended.
+    pub fn done(&mut self) {
+        deadlines::forget(self.context_id);
+    }
+
+    fn apply(&self, direction: Direction, edits: &[HeaderEdit]) -> Result<(), Fault> {
+        for edit in edits {
+            match edit {
+                HeaderEdit::Remove(name) => self.host.remove_header(direction, name),
+                HeaderEdit::Set(name, value) => self.host.set_header(direction, name, value),
+            }
+            .during("editing a header")?;
+        }
+        Ok(())
+    }
+
+    /// Everything that Envoy's buffer holds of a body. It must be what the callbacks announced:
+    /// what is judged and what goes on are the same bytes.
+    fn whole_body(&self, direction: Direction, announced: usize) -> Result<Vec<u8>, Fault> {
+        let body = if announced == 0 {
+            Vec::new()
+        } else {
+            self.host.body(direction).during("reading the body")?
+        };
+        if body.len() == announced {
+            Ok(body)
+        } else {
+            Err(Fault("reading the whole body", HostStatus::INTERNAL_FAILURE))
+        }
+    }
+
+    /// Answers the client instead of whatever else would have gone out; nothing more goes on.
+    fn reply(&mut self, direction: Direction, reply: &LocalReply) -> Flow {
+        deadlines::forget(self.context_id);
+        self.export();
+        self.request = RequestPhase::Stopped;
+        let details = format!("toolgate_{}", self.judge.reason());
+        match self.host.send_local_reply(reply, &details) {
+            Ok(()) => self.response = ResponsePhase::Own,
+            Err(status) => {
+                self.warn(&Fault("answering", status));
+                self.close(direction);
+            }
+        }
+        Flow::Pause
+    }
+
+    /// The last resort. If even this fails, everything stays paused until Envoy's timeouts end it.
+    fn close(&mut self, direction: Direction) {
+        deadlines::forget(self.context_id);
+        self.request = RequestPhase::Stopped;
+        self.response = ResponsePhase::Stopped;
+        if let Err(status) = self.host.close_stream(direction) {
+            self.warn(&Fault("closing the stream", status));
+        }
+    }
+
+    /// Brings filter state up to the record. A value that cannot be exported costs a log line and not the request.
+    fn export(&mut self) {
+        for (name, value) in self.judge.fields() {
+            let known = self.exported.iter_mut().find(|(exported, _)| *exported == name);
+            if known
+                .as_ref()
+                .is_some_and(|(_, exported)| exported.as_slice() == value.as_ref())
+            {
+                continue;
+            }
+            if let Err(status) = self.host.set_property(name, &value) {
+                if !self.settings.export_failure_logged.replace(true) {
+                    let text = format!("toolgate: setting filter state {name} failed ({status:?})");
+                    self.host.log(Level::Warn, &text);
+                }
+                continue;
+            }
+            match known {
+                Some((_, exported)) => *exported = value.into_owned(),
+                None => self.exported.push((name, value.into_owned())),
+            }
+        }
+    }
+
+    fn warn(&self, Fault(what, status): &Fault) {
+        let text = format!(
+            "toolgate: context {}: {what} failed ({status:?})",
+            self.context_id
+        );
+        self.host.log(Level::Warn, &text);
+    }
+}
+
+trait During<T> {
+    /// Says what a host call was for.
+    fn during(self, what: &'static str) -> Result<T, Fault>;
+}
+
+impl<T> During<T> for HostResult<T> {
+    fn during(self, what: &'static str) -> Result<T, Fault> {
+        self.map_err(|status| Fault(what, status))
+    }
+}

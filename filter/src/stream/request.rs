@@ -1,0 +1,134 @@
+//! The request's way: head, body, verdict; or the deadline.
+
+use std::rc::Weak;
+
+use toolgate_engine::exchange::{BodyStep, HeadStep, HeaderEdit, RequestHead, UnixNanos};
+use toolgate_engine::policy::Hold;
+
+use super::{During, Fault, Flow, Outcome, RequestPhase, Stream};
+use crate::deadlines::{self, Waiting};
+use crate::host::{Direction, Host, HostStatus, Level};
+use crate::judge::Judge;
+use crate::jwt;
+use crate::store::SharedData;
+
+impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
+    pub(super) fn judge_request_head(&mut self, end_of_stream: bool) -> Outcome {
+        let headers = self
+            .host
+            .header_lines(Direction::Request)
+            .during("reading the request's head")?;
+        let claims = self.settings.jwt.as_ref();
+        let jwt = claims.map(|claims| jwt::read(&self.host, claims)).transpose();
+        let jwt = jwt.during("reading the verified JWT")?.flatten();
+        let now = self.now()?;
+        let head = RequestHead {
+            headers: &headers,
+            end_of_stream,
+            jwt: jwt.as_ref(),
+        };
+        match self.judge.request_head(&head, now) {
+            HeadStep::Ignore => {
+                self.request = RequestPhase::Ignored;
+                Ok(Flow::Continue)
+            }
+            HeadStep::Forward(edits) => self.forward(&edits),
+            HeadStep::Reply(reply) => Ok(self.reply(Direction::Request, &reply)),
+            HeadStep::Await { edits, hold } => {
+                self.apply(Direction::Request, &edits)?;
+                if end_of_stream {
+                    // The head is in our hands whatever `hold` says.
+                    return self.judge_bytes(Hold::Headers, &[]);
+                }
+                self.wait_for_body(hold)
+            }
+        }
+    }
+
+    pub(super) fn hold_request_body(&mut self, hold: Hold, size: usize, end_of_stream: bool) -> Outcome {
+        if hold == Hold::Headers {
+            self.settings.body_callback_seen.set(true);
+        }
+        if self.request_held != Some(size) {
+            self.request_held = Some(size);
+            if let Some(reply) = self.judge.request_size(size) {
+                return Ok(self.reply(Direction::Request, &reply));
+            }
+        }
+        if end_of_stream {
+            self.judge_request_body(hold)
+        } else {
+            Ok(Flow::Pause)
+        }
+    }
+
+    /// The end of the held body, at its last byte or at the trailers.
+    pub(super) fn judge_request_body(&mut self, hold: Hold) -> Outcome {
+        let body = self.whole_body(Direction::Request, self.request_held.unwrap_or(0))?;
+        self.judge_bytes(hold, &body)
+    }
+
+    /// A host call failed before the verdict: that is a refusal.
+    pub(super) fn request_fault(&mut self, fault: &Fault) -> Flow {
+        self.warn(fault);
+        let reply = self.judge.fault();
+        self.reply(Direction::Request, &reply)
+    }
+
+    fn judge_bytes(&mut self, hold: Hold, body: &[u8]) -> Outcome {
+        let now = self.now()?;
+        match self.judge.request_body(body, &SharedData(&self.host), now) {
+            BodyStep::Reply(reply) => Ok(self.reply(Direction::Request, &reply)),
+            BodyStep::Forward(edits) if hold == Hold::Headers || edits.is_empty() => self.forward(&edits),
+            BodyStep::Forward(_) => Err(Fault("editing a head that went on", HostStatus::INTERNAL_FAILURE)),
+        }
+    }
+
+    fn forward(&mut self, edits: &[HeaderEdit]) -> Outcome {
+        self.apply(Direction::Request, edits)?;
+        deadlines::forget(self.context_id);
+        self.export();
+        self.request = RequestPhase::Passing;
+        Ok(Flow::Continue)
+    }
+
+    fn wait_for_body(&mut self, hold: Hold) -> Outcome {
+        let now = self.host.monotonic_clock().during("reading the clock")?;
+        let timeout = u64::try_from(self.settings.body_timeout.as_nanos()).unwrap_or(u64::MAX);
+        let this: Weak<std::cell::RefCell<dyn Waiting>> = self.this.clone();
+        deadlines::watch(self.context_id, now.saturating_add(timeout), this);
+        self.request = RequestPhase::Held(hold);
+        Ok(match hold {
+            Hold::Headers => Flow::Pause,
+            Hold::Body => Flow::Continue,
+        })
+    }
+
+    fn now(&self) -> Result<UnixNanos, Fault> {
+        self.host.wall_clock().map(UnixNanos).during("reading the clock")
+    }
+}
+
+impl<H: Host + 'static, J: Judge + 'static> Waiting for Stream<H, J> {
+    fn expire(&mut self) {
+        let RequestPhase::Held(hold) = self.request else {
+            return;
+        };
+        let mut text = format!(
+            "toolgate: context {}: the request body did not arrive in {:?} ({} bytes did): 408",
+            self.context_id,
+            self.settings.body_timeout,
+            self.request_held.unwrap_or(0)
+        );
+        let flag_unproven = !self.settings.body_callback_seen.get();
+        if hold == Hold::Headers && self.request_held.is_none() && flag_unproven {
+            text.push_str(
+                "; no body callback ever came while a head was held: `allow_on_headers_stop_iteration: true` is \
+                 probably missing in the plugin's configuration (hosts that cannot set it need `\"hold\": \"body\"`)",
+            );
+        }
+        self.host.log(Level::Warn, &text);
+        let reply = self.judge.request_timeout();
+        let _paused = self.reply(Direction::Request, &reply);
+    }
+}
