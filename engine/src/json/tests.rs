@@ -82,7 +82,7 @@ fn duplicate_keys_are_found_in_large_objects() {
 fn the_offset_of_a_duplicate_is_that_of_the_later_key() {
     for text in [
         r#"{"a":1,"b":2,"a":3}"#.to_owned(),
-        object_of(20).replace("}", r#","k03":1}"#),
+        object_of(20).replace('}', r#","k03":1}"#),
     ] {
         let error = parse(text.as_bytes(), &LIMITS).unwrap_err();
         assert!(
@@ -315,9 +315,9 @@ fn depth_is_bounded() {
         |open: &str, close: &str, depth: usize| format!("{}{}", open.repeat(depth), close.repeat(depth));
     accepted(&nested("[", "]", 64));
     assert_eq!(refusal(nested("[", "]", 65)), ErrorKind::Depth);
-    accepted(&nested("{\"a\":", "}", 63).replacen("}", "[]}", 1));
+    accepted(&nested("{\"a\":", "}", 63).replacen('}', "[]}", 1));
     assert_eq!(
-        refusal(nested("{\"a\":", "}", 64).replacen("}", "{}}", 1)),
+        refusal(nested("{\"a\":", "}", 64).replacen('}', "{}}", 1)),
         ErrorKind::Depth
     );
     assert_eq!(refusal("[".repeat(1_000_000)), ErrorKind::Depth);
