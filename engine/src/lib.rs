@@ -20,8 +20,13 @@
     )
 )]
 
+pub mod answer;
+pub mod decide;
 pub mod exchange;
+pub mod identity;
 pub mod json;
+pub mod list;
+pub mod mcp;
 pub mod policy;
 pub mod reason;
 pub mod schema;

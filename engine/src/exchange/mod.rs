@@ -1,8 +1,326 @@
 //! One HTTP exchange, from the request's head to the end of the response.
+//!
+//! The host feeds heads, bytes and time; every answer is a `#[must_use]` step that says what the
+//! host must do next. An exchange that has answered or was told to ignore its request does
+//! nothing more.
 
+mod explain;
+mod head;
+mod message;
+mod record;
+mod response;
 mod step;
+mod stream;
 
+use std::rc::Rc;
+
+pub use explain::{Explained, explain};
+pub use record::Record;
 pub use step::{
-    BodyStep, ChunkStep, HeadStep, HeaderEdit, HeaderLines, LocalReply, RequestHead, ResponseHead, ResponseStep,
-    ResultStep, VerifiedJwt,
+    BodyStep, ChunkStep, HeadStep, HeaderEdit, HeaderLines, LocalReply, RequestHead, ResponseHead,
+    ResponseStep, ResultStep, VerifiedJwt,
 };
+
+use crate::answer::Answers;
+use crate::decide::{Judgement, Refusal};
+use crate::identity::Caller;
+use crate::mcp::classify::Declared;
+use crate::mcp::method::List;
+use crate::mcp::revision::Era;
+use crate::policy::{Policy, ServerId};
+use crate::reason::Reason;
+use crate::schema::Advertised;
+use crate::store::Store;
+
+/// Nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixNanos(pub u64);
+
+impl UnixNanos {
+    /// Whole seconds since the epoch.
+    pub fn seconds(self) -> u64 {
+        self.0 / 1_000_000_000
+    }
+}
+
+/// A compiled policy and what was learned while it is in force. One per policy and thread.
+#[derive(Debug)]
+pub struct Engine {
+    policy: Policy,
+    advertised: Advertised,
+}
+
+impl Engine {
+    /// An engine for this policy.
+    pub fn new(policy: Policy) -> Rc<Engine> {
+        Rc::new(Engine {
+            policy,
+            advertised: Advertised::new(),
+        })
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+/// The state machine of one exchange.
+#[derive(Debug)]
+pub struct Exchange {
+    engine: Rc<Engine>,
+    state: State,
+    record: Record,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing seen yet.
+    New,
+    /// The head is accepted; the body decides.
+    Waiting(Box<Waiting>),
+    /// The request went on; its answer is to come.
+    Forwarded(Box<Forwarded>),
+    /// Answered here, or not ours.
+    Finished,
+}
+
+/// What the head of a request said that its body must fit.
+#[derive(Debug)]
+struct Waiting {
+    server: ServerId,
+    caller: Caller,
+    verb: Verb,
+    declared: Declared,
+    /// The lines of `Mcp-Method` and `Mcp-Name`.
+    mirrors: Vec<(Vec<u8>, Vec<u8>)>,
+    would_deny: Option<Refusal>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Post,
+    Get,
+    Delete,
+}
+
+/// What the response needs to know about its request.
+#[derive(Debug)]
+struct Forwarded {
+    server: ServerId,
+    caller: Caller,
+    era: Era,
+    asked: Asked,
+    /// The id token of a request.
+    id: Option<String>,
+    stream: Option<stream::Stream>,
+}
+
+/// What a forwarded request asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// `tools/call`.
+    Call,
+    /// A list.
+    List(List),
+    /// Another request.
+    Request,
+    /// A notification or a posted response: no answer is expected.
+    Nothing,
+    /// A stream of server messages.
+    Listen,
+    /// The end of a session.
+    End,
+}
+
+impl Exchange {
+    /// An exchange that has seen nothing yet.
+    pub fn new(engine: Rc<Engine>) -> Exchange {
+        Exchange {
+            engine,
+            state: State::New,
+            record: Record::default(),
+        }
+    }
+
+    /// What is known so far.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The head of the request.
+    pub fn request_head(&mut self, head: &RequestHead<'_>, now: UnixNanos) -> HeadStep {
+        let engine = Rc::clone(&self.engine);
+        match head::judge(&engine, head, now, &mut self.record) {
+            head::Judged::Ignore => {
+                self.state = State::Finished;
+                HeadStep::Ignore
+            }
+            head::Judged::Reply(reason, reply) => HeadStep::Reply(self.answered(reason, reply)),
+            head::Judged::Accepted { edits, waiting } if head.end_of_stream => {
+                match self.forward_bodiless(&waiting) {
+                    None => HeadStep::Forward(edits),
+                    Some(reply) => HeadStep::Reply(reply),
+                }
+            }
+            head::Judged::Accepted { edits, waiting } => {
+                self.state = State::Waiting(waiting);
+                HeadStep::Await {
+                    edits,
+                    hold: engine.policy.hold(),
+                }
+            }
+        }
+    }
+
+    /// The held request body has grown to this many bytes.
+    pub fn request_size(&mut self, held: usize) -> Option<LocalReply> {
+        let State::Waiting(_) = &self.state else {
+            return None;
+        };
+        (held > self.engine.policy.limits().request_bytes).then(|| self.refuse_size())
+    }
+
+    /// The whole request body.
+    pub fn request_body(&mut self, body: &[u8], store: &dyn Store, now: UnixNanos) -> BodyStep {
+        let _ = now;
+        let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::Finished) else {
+            return BodyStep::Reply(self.fault());
+        };
+        if body.len() > self.engine.policy.limits().request_bytes {
+            return BodyStep::Reply(self.refuse_size());
+        }
+        if waiting.verb != Verb::Post {
+            if !body.is_empty() {
+                let answers = self.answers(Era::Legacy, None);
+                let reply = answers.plain(400, Reason::Malformed, "This HTTP method takes no body.");
+                return BodyStep::Reply(self.answered(Reason::Malformed, reply));
+            }
+            return match self.forward_bodiless(&waiting) {
+                None => BodyStep::Forward(Vec::new()),
+                Some(reply) => BodyStep::Reply(reply),
+            };
+        }
+        let engine = Rc::clone(&self.engine);
+        let judged = message::judge(&engine, &waiting, body, store, &mut ());
+        match self.settle(&waiting, judged) {
+            None => BodyStep::Forward(Vec::new()),
+            Some(reply) => BodyStep::Reply(reply),
+        }
+    }
+
+    /// The request body did not arrive in time.
+    pub fn request_timeout(&mut self) -> LocalReply {
+        let reply = self.answers(Era::Legacy, None).plain(
+            408,
+            Reason::Timeout,
+            "The request body did not arrive in time.",
+        );
+        self.answered(Reason::Timeout, reply)
+    }
+
+    /// A host call failed before the verdict.
+    pub fn fault(&mut self) -> LocalReply {
+        let reply =
+            self.answers(Era::Legacy, None)
+                .plain(500, Reason::Internal, "The request could not be judged.");
+        self.answered(Reason::Internal, reply)
+    }
+
+    fn refuse_size(&mut self) -> LocalReply {
+        let reply = head::too_large(&self.engine.policy);
+        self.answered(Reason::TooLarge, reply)
+    }
+
+    /// Lets a request without a body go, if its verb takes none.
+    fn forward_bodiless(&mut self, waiting: &Waiting) -> Option<LocalReply> {
+        let asked = match waiting.verb {
+            Verb::Get => Asked::Listen,
+            Verb::Delete => Asked::End,
+            Verb::Post => {
+                let reply = self.answers(Era::Legacy, None).rejected(&message::empty_body());
+                return Some(self.answered(Reason::Malformed, reply));
+            }
+        };
+        self.note_would_deny(waiting.would_deny.as_ref());
+        self.forward(waiting, Era::Legacy, asked, None);
+        None
+    }
+
+    /// Records the verdict on a message; a reply if it is refused.
+    fn settle(&mut self, waiting: &Waiting, judged: message::Judged<'_>) -> Option<LocalReply> {
+        judged.describe(&mut self.record);
+        match judged {
+            message::Judged::Rejected(rejected) => {
+                let reply = self.answers(waiting.declared.era(), None).rejected(&rejected);
+                self.record.detail = Some(rejected.message);
+                Some(self.answered(rejected.reason, reply))
+            }
+            message::Judged::Response { id } => {
+                self.note_would_deny(waiting.would_deny.as_ref());
+                self.forward(waiting, Era::Legacy, Asked::Nothing, Some(id.to_owned()));
+                None
+            }
+            message::Judged::Call {
+                revision,
+                call,
+                id,
+                judgement,
+            } => {
+                let Judgement { refused, would_deny } = judgement;
+                if let Some(refusal) = refused {
+                    let answers = self.answers(revision.era(), id);
+                    let reply = match id {
+                        Some(_) => answers.refused(refusal.reason, &refusal.telling),
+                        None => answers.forbidden_notification(refusal.reason),
+                    };
+                    self.note_would_deny(waiting.would_deny.as_ref().or(would_deny.as_ref()));
+                    self.record.detail = Some(refusal.detail);
+                    return Some(self.answered(refusal.reason, reply));
+                }
+                self.note_would_deny(waiting.would_deny.as_ref().or(would_deny.as_ref()));
+                let asked = match (id, call.known) {
+                    (None, _) => Asked::Nothing,
+                    (Some(_), Some(m)) if m.name == "tools/call" => Asked::Call,
+                    (Some(_), Some(m)) => m.list.map_or(Asked::Request, Asked::List),
+                    (Some(_), None) => Asked::Request,
+                };
+                self.forward(waiting, revision.era(), asked, id.map(str::to_owned));
+                None
+            }
+        }
+    }
+
+    fn forward(&mut self, waiting: &Waiting, era: Era, asked: Asked, id: Option<String>) {
+        self.record.decision = Some(Reason::Allowed);
+        self.state = State::Forwarded(Box::new(Forwarded {
+            server: waiting.server,
+            caller: waiting.caller.clone(),
+            era,
+            asked,
+            id,
+            stream: None,
+        }));
+    }
+
+    fn note_would_deny(&mut self, refusal: Option<&Refusal>) {
+        if let Some(refusal) = refusal {
+            self.record.would_deny = Some(refusal.reason);
+            self.record.detail.get_or_insert_with(|| refusal.detail.clone());
+        }
+    }
+
+    fn answers<'a>(&self, era: Era, id: Option<&'a str>) -> Answers<'a> {
+        Answers {
+            decision_header: self.engine.policy.decision_header(),
+            era,
+            id,
+        }
+    }
+
+    fn answered(&mut self, reason: Reason, reply: LocalReply) -> LocalReply {
+        self.record.decision = Some(reason);
+        self.state = State::Finished;
+        reply
+    }
+}

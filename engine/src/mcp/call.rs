@@ -53,9 +53,15 @@ impl<'a> Call<'a> {
         };
         let known = method::find(&method);
         let noun = known.map_or(Noun::None, |m| m.noun);
-        let object = object_of(noun, &envelope.params)
-            .map_err(|rejected| Rejected { id: id.map(str::to_owned), ..rejected })?;
-        Ok(Some(Call { method, known, object }))
+        let object = object_of(noun, &envelope.params).map_err(|rejected| Rejected {
+            id: id.map(str::to_owned),
+            ..rejected
+        })?;
+        Ok(Some(Call {
+            method,
+            known,
+            object,
+        }))
     }
 
     /// What `Mcp-Name` must say.
@@ -78,7 +84,10 @@ fn object_of<'a>(noun: Noun, params: &Params<'a>) -> Result<Object<'a>, Rejected
         Noun::None => Ok(Object::None),
         Noun::Tool => {
             let name = name_in(params.get("name"), "params.name")?;
-            Ok(Object::Tool { name, arguments: arguments_in(params)? })
+            Ok(Object::Tool {
+                name,
+                arguments: arguments_in(params)?,
+            })
         }
         Noun::Prompt => {
             arguments_in(params)?;
@@ -106,7 +115,9 @@ fn reference_in<'a>(params: &Params<'a>) -> Result<Object<'a>, Rejected> {
     match reference.get("type").and_then(|t| t.as_str()).as_deref() {
         Some("ref/prompt") => Ok(Object::Prompt(name_in(reference.get("name"), "params.ref.name")?)),
         Some("ref/resource") => Ok(Object::Template(uri_in(reference.get("uri"), "params.ref.uri")?)),
-        _ => Err(structural("\"params.ref.type\" must be \"ref/prompt\" or \"ref/resource\"")),
+        _ => Err(structural(
+            "\"params.ref.type\" must be \"ref/prompt\" or \"ref/resource\"",
+        )),
     }
 }
 
@@ -121,10 +132,14 @@ fn subscriptions_in<'a>(params: &Params<'a>) -> Result<Object<'a>, Rejected> {
         return Ok(Object::Resources(Vec::new()));
     };
     let Some(resources) = resources.as_array() else {
-        return Err(structural("\"params.notifications.resourceSubscriptions\" must be an array"));
+        return Err(structural(
+            "\"params.notifications.resourceSubscriptions\" must be an array",
+        ));
     };
-    let uris: Result<Vec<_>, _> =
-        resources.elements().map(|uri| uri_in(Some(uri), "a resource subscription")).collect();
+    let uris: Result<Vec<_>, _> = resources
+        .elements()
+        .map(|uri| uri_in(Some(uri), "a resource subscription"))
+        .collect();
     uris.map(Object::Resources)
 }
 
@@ -135,7 +150,10 @@ fn name_in<'a>(value: Option<Value<'a>>, place: &str) -> Result<Cow<'a, str>, Re
     if is_valid_name(&name) {
         return Ok(name);
     }
-    Err(invalid(&format!("\"{place}\" must not be empty, have control characters or begin or end with white space"), None))
+    Err(invalid(
+        &format!("\"{place}\" must not be empty, have control characters or begin or end with white space"),
+        None,
+    ))
 }
 
 fn uri_in<'a>(value: Option<Value<'a>>, place: &str) -> Result<Cow<'a, str>, Rejected> {
@@ -143,11 +161,17 @@ fn uri_in<'a>(value: Option<Value<'a>>, place: &str) -> Result<Cow<'a, str>, Rej
         return Err(structural(&format!("\"{place}\" must be a string")));
     };
     if uri.chars().any(char::is_control) {
-        return Err(invalid(&format!("\"{place}\" must not have control characters"), None));
+        return Err(invalid(
+            &format!("\"{place}\" must not have control characters"),
+            None,
+        ));
     }
     Ok(uri)
 }
 
 fn structural(message: &str) -> Rejected {
-    Rejected { code: INVALID_PARAMS, ..invalid(message, None) }
+    Rejected {
+        code: INVALID_PARAMS,
+        ..invalid(message, None)
+    }
 }

@@ -53,24 +53,36 @@ impl Declared {
             Declared::Nothing | Declared::Unknown(_) | Declared::Unreadable => Era::Legacy,
         }
     }
+
+    /// Why a GET or DELETE with this header cannot be accepted; it has no body to compare with.
+    pub fn rejects_stream(&self) -> Option<Rejected> {
+        match self {
+            Declared::Nothing | Declared::Known(_) => None,
+            Declared::Unknown(text) => Some(unsupported(text, None)),
+            Declared::Unreadable => Some(unreadable(None)),
+        }
+    }
 }
 
 /// The revision of a message, or why it has none.
 pub fn revision_of(declared: &Declared, envelope: &Envelope<'_>) -> Result<Revision, Rejected> {
     let id = id_of(envelope);
     let claimed = claimed_version(envelope)?;
-    if let Declared::Unreadable = declared {
-        return Err(mismatch("MCP-Protocol-Version must be sent once, as plain text", id));
-    }
     if let Some(claimed) = claimed {
         return match declared {
-            Declared::Known(revision) if revision.as_str() == claimed => modern(*revision, envelope, &claimed),
+            Declared::Unreadable => Err(unreadable(id)),
+            Declared::Known(revision) if revision.as_str() == claimed => {
+                modern(*revision, envelope, &claimed)
+            }
             Declared::Unknown(text) if *text == claimed => Err(unsupported(&claimed, id)),
-            _ => Err(mismatch("MCP-Protocol-Version and params._meta name different revisions", id)),
+            _ => Err(mismatch(
+                "MCP-Protocol-Version and params._meta name different revisions",
+                id,
+            )),
         };
     }
     match declared {
-        Declared::Unreadable => Err(mismatch("MCP-Protocol-Version must be sent once", id)),
+        Declared::Unreadable => Err(unreadable(id)),
         Declared::Unknown(text) => Err(unsupported(text, id)),
         Declared::Known(revision) if revision.era() == Era::Modern => without_claim(*revision, envelope),
         Declared::Known(revision) => Ok(proposed(envelope).unwrap_or(*revision)),
@@ -80,7 +92,11 @@ pub fn revision_of(declared: &Declared, envelope: &Envelope<'_>) -> Result<Revis
 
 /// Checks that `Mcp-Method` and `Mcp-Name` say what a modern body says. `name` is the object the
 /// method names and whether its mirror is mandatory.
-pub fn check_mirrors(headers: &HeaderLines, envelope: &Envelope<'_>, name: &Mirror<'_>) -> Result<(), Rejected> {
+pub fn check_mirrors(
+    headers: &HeaderLines,
+    envelope: &Envelope<'_>,
+    name: &Mirror<'_>,
+) -> Result<(), Rejected> {
     let id = id_of(envelope);
     let (method, is_request) = match &envelope.shape {
         Shape::Request { method, .. } => (&**method, true),
@@ -91,7 +107,12 @@ pub fn check_mirrors(headers: &HeaderLines, envelope: &Envelope<'_>, name: &Mirr
         Single::One(value) if value == method.as_bytes() => {}
         Single::Absent if !is_request => {}
         Single::Absent => return Err(mismatch("the header Mcp-Method is missing", id)),
-        Single::One(_) => return Err(mismatch("the header Mcp-Method differs from the body's method", id)),
+        Single::One(_) => {
+            return Err(mismatch(
+                "the header Mcp-Method differs from the body's method",
+                id,
+            ));
+        }
         Single::Repeated => return Err(mismatch("the header Mcp-Method is sent more than once", id)),
     }
     let value = match single(headers, "mcp-name") {
@@ -100,7 +121,8 @@ pub fn check_mirrors(headers: &HeaderLines, envelope: &Envelope<'_>, name: &Mirr
         Single::One(value) => Some(value),
     };
     match (name, value) {
-        (Mirror::Undefined | Mirror::Optional(_) | Mirror::Extension, None) | (Mirror::Extension, Some(_)) => Ok(()),
+        (Mirror::Undefined | Mirror::Optional(_) | Mirror::Extension, None)
+        | (Mirror::Extension, Some(_)) => Ok(()),
         (Mirror::Required(_), None) => Err(mismatch("the header Mcp-Name is missing", id)),
         (Mirror::Undefined, Some(_)) => Err(mismatch("this method has no Mcp-Name", id)),
         (Mirror::Required(name) | Mirror::Optional(name), Some(value)) => match decode_mirror(value) {
@@ -125,12 +147,19 @@ pub enum Mirror<'a> {
 }
 
 fn claimed_version(envelope: &Envelope<'_>) -> Result<Option<String>, Rejected> {
-    let Some(claim) = envelope.params.get("_meta").and_then(|meta| meta.get(META_VERSION)) else {
+    let Some(claim) = envelope
+        .params
+        .get("_meta")
+        .and_then(|meta| meta.get(META_VERSION))
+    else {
         return Ok(None);
     };
     match claim.as_str() {
         Some(text) if claim.kind() == Kind::String => Ok(Some(text.into_owned())),
-        _ => Err(invalid_params("the protocol version in params._meta must be a string", id_of(envelope))),
+        _ => Err(invalid_params(
+            "the protocol version in params._meta must be a string",
+            id_of(envelope),
+        )),
     }
 }
 
@@ -145,9 +174,10 @@ fn modern(revision: Revision, envelope: &Envelope<'_>, claimed: &str) -> Result<
 fn without_claim(revision: Revision, envelope: &Envelope<'_>) -> Result<Revision, Rejected> {
     match &envelope.shape {
         Shape::Notification { .. } => Ok(revision),
-        Shape::Request { id, .. } => {
-            Err(invalid_params("params._meta must carry the protocol version in this revision", Some(id)))
-        }
+        Shape::Request { id, .. } => Err(invalid_params(
+            "params._meta must carry the protocol version in this revision",
+            Some(id),
+        )),
         Shape::Response { id } => Err(invalid("this revision has no posted responses", Some(id))),
     }
 }
@@ -155,9 +185,10 @@ fn without_claim(revision: Revision, envelope: &Envelope<'_>) -> Result<Revision
 /// What an `initialize` asks for. The answer settles it, so an unknown proposal passes.
 fn proposed(envelope: &Envelope<'_>) -> Option<Revision> {
     match &envelope.shape {
-        Shape::Request { method, .. } if method == "initialize" => {
-            envelope.params.string("protocolVersion").and_then(|v| Revision::parse(&v))
-        }
+        Shape::Request { method, .. } if method == "initialize" => envelope
+            .params
+            .string("protocolVersion")
+            .and_then(|v| Revision::parse(&v)),
         _ => None,
     }
 }
@@ -170,7 +201,18 @@ pub(crate) fn id_of<'e>(envelope: &'e Envelope<'_>) -> Option<&'e str> {
 }
 
 fn mismatch(message: &str, id: Option<&str>) -> Rejected {
-    Rejected { code: HEADER_MISMATCH, reason: Reason::Mismatch, ..invalid(message, id) }
+    Rejected {
+        code: HEADER_MISMATCH,
+        reason: Reason::Mismatch,
+        ..invalid(message, id)
+    }
+}
+
+fn unreadable(id: Option<&str>) -> Rejected {
+    mismatch(
+        "the header MCP-Protocol-Version must be sent once, as plain text",
+        id,
+    )
 }
 
 fn unsupported(requested: &str, id: Option<&str>) -> Rejected {
@@ -183,5 +225,8 @@ fn unsupported(requested: &str, id: Option<&str>) -> Rejected {
 }
 
 fn invalid_params(message: &str, id: Option<&str>) -> Rejected {
-    Rejected { code: INVALID_PARAMS, ..invalid(message, id) }
+    Rejected {
+        code: INVALID_PARAMS,
+        ..invalid(message, id)
+    }
 }

@@ -86,19 +86,27 @@ pub(crate) const INVALID_PARAMS: i32 = -32602;
 pub fn read<'a>(body: &'a [u8], limits: &json::Limits) -> Result<Envelope<'a>, Rejected> {
     let message = json::parse_message(body, limits).map_err(|e| not_json(&e))?;
     if message.root.kind() == Kind::Array {
-        return Err(invalid("batches are not accepted here: send one message per request", None));
+        return Err(invalid(
+            "batches are not accepted here: send one message per request",
+            None,
+        ));
     }
     if message.root.kind() != Kind::Object {
         return Err(invalid("the body must be a JSON-RPC object", None));
     }
-    let root = Root { members: &message.members };
+    let root = Root {
+        members: &message.members,
+    };
     let id = root.get("id").and_then(id_token);
     shape_of(&root, id)
         .and_then(|shape| {
             let params = params_of(&root, message.params)?;
             Ok(Envelope { shape, params })
         })
-        .map_err(|rejected| Rejected { id: id.map(str::to_owned), ..rejected })
+        .map_err(|rejected| Rejected {
+            id: id.map(str::to_owned),
+            ..rejected
+        })
 }
 
 struct Root<'m, 'a> {
@@ -114,21 +122,33 @@ impl<'a> Root<'_, 'a> {
 fn shape_of<'a>(root: &Root<'_, 'a>, id: Option<&'a str>) -> Result<Shape<'a>, Rejected> {
     refuse_variants(root.members)?;
     for member in root.members {
-        if !matches!(&*member.key, "jsonrpc" | "id" | "method" | "params" | "result" | "error") {
-            return Err(invalid(&format!("unknown member {:?} in the JSON-RPC envelope", clip(&member.key)), None));
+        if !matches!(
+            &*member.key,
+            "jsonrpc" | "id" | "method" | "params" | "result" | "error"
+        ) {
+            return Err(invalid(
+                &format!("unknown member {:?} in the JSON-RPC envelope", clip(&member.key)),
+                None,
+            ));
         }
     }
     if root.get("jsonrpc").and_then(|v| v.as_str()).as_deref() != Some("2.0") {
         return Err(invalid("\"jsonrpc\" must be \"2.0\"", None));
     }
     if root.get("id").is_some() && id.is_none() {
-        return Err(invalid("\"id\" must be a string or an integer within ±(2^53-1), written without fraction or exponent", None));
+        return Err(invalid(
+            "\"id\" must be a string or an integer within ±(2^53-1), written without fraction or exponent",
+            None,
+        ));
     }
     let outcomes = usize::from(root.get("result").is_some()) + usize::from(root.get("error").is_some());
     match (root.get("method"), outcomes, id) {
         (Some(method), 0, id) => call_shape(method, id),
         (None, 1, Some(id)) if root.get("params").is_none() => response_shape(root, id),
-        _ => Err(invalid("the message must be exactly one of request, notification, result or error", None)),
+        _ => Err(invalid(
+            "the message must be exactly one of request, notification, result or error",
+            None,
+        )),
     }
 }
 
@@ -168,7 +188,10 @@ fn params_of<'a>(root: &Root<'_, 'a>, members: Option<Vec<Member<'a>>>) -> Resul
         let Some(value) = params.get(nested) else { continue };
         let Some(object) = value.as_object() else {
             let message = format!("\"params.{nested}\" must be an object");
-            return Err(Rejected { code: INVALID_PARAMS, ..invalid(&message, None) });
+            return Err(Rejected {
+                code: INVALID_PARAMS,
+                ..invalid(&message, None)
+            });
         };
         for (key, _) in object.members() {
             refuse_variant(&key)?;
@@ -183,9 +206,14 @@ fn refuse_variants(members: &[Member<'_>]) -> Result<(), Rejected> {
 }
 
 fn refuse_variant(key: &str) -> Result<(), Rejected> {
-    let Some(reserved) = variant_of(key) else { return Ok(()) };
+    let Some(reserved) = variant_of(key) else {
+        return Ok(());
+    };
     let message = format!("the member {:?} can be mistaken for {reserved:?}", clip(key));
-    Err(Rejected { reason: Reason::Ambiguous, ..invalid(&message, None) })
+    Err(Rejected {
+        reason: Reason::Ambiguous,
+        ..invalid(&message, None)
+    })
 }
 
 /// The token of an id that every party reads the same way.
@@ -195,19 +223,34 @@ fn id_token(value: Value<'_>) -> Option<&str> {
         return None;
     }
     match value.kind() {
-        Kind::String => value.as_str().filter(|s| !s.chars().any(char::is_control)).map(|_| token),
+        Kind::String => value
+            .as_str()
+            .filter(|s| !s.chars().any(char::is_control))
+            .map(|_| token),
         Kind::Number => {
             let number: i64 = token.parse().ok()?;
-            (number.unsigned_abs() <= (1 << 53) - 1 && token != "-0").then_some(token)
+            (number.unsigned_abs() < (1 << 53) && token != "-0").then_some(token)
         }
         _ => None,
     }
 }
 
 fn not_json(error: &json::Error) -> Rejected {
-    let reason = if error.is_ambiguous() { Reason::Ambiguous } else { Reason::Malformed };
-    let code = if error.is_structural() { INVALID_REQUEST } else { PARSE_ERROR };
-    Rejected { code, reason, ..invalid(&error.to_string(), None) }
+    let reason = if error.kind.is_ambiguity() {
+        Reason::Ambiguous
+    } else {
+        Reason::Malformed
+    };
+    let code = if error.kind.is_ambiguity() || error.kind.is_limit() {
+        INVALID_REQUEST
+    } else {
+        PARSE_ERROR
+    };
+    Rejected {
+        code,
+        reason,
+        ..invalid(&error.to_string(), None)
+    }
 }
 
 pub(crate) fn invalid(message: &str, id: Option<&str>) -> Rejected {

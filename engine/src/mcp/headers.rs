@@ -32,7 +32,10 @@ pub fn single<'a>(lines: &'a HeaderLines, name: &str) -> Single<'a> {
 
 /// Every line of that name, trimmed.
 pub fn all<'a>(lines: &'a HeaderLines, name: &str) -> impl Iterator<Item = &'a [u8]> {
-    lines.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| trim(v))
+    lines
+        .iter()
+        .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|(_, v)| trim(v))
 }
 
 /// Whether there is such a line.
@@ -54,34 +57,51 @@ const SUFFIX: &[u8] = b"?=";
 /// Decodes a mirrored value: plain visible ASCII (and tab, space), or `=?base64?…?=` with the
 /// canonical standard alphabet over UTF-8. `None` is a value that no server should accept.
 pub fn decode_mirror(value: &[u8]) -> Option<Cow<'_, str>> {
-    let encoded = value.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    let encoded = value
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.strip_suffix(SUFFIX));
     if let Some(encoded) = encoded {
         let bytes = STANDARD.decode(encoded).ok()?;
         return String::from_utf8(bytes).ok().map(Cow::Owned);
     }
     let plain = value.iter().all(|b| (0x20..=0x7e).contains(b) || *b == b'\t');
-    if plain { std::str::from_utf8(value).ok().map(Cow::Borrowed) } else { None }
+    if plain {
+        std::str::from_utf8(value).ok().map(Cow::Borrowed)
+    } else {
+        None
+    }
 }
 
 /// Whether a `Content-Type` is `application/json`, alone or with `charset=utf-8`: nothing else is
 /// read the same way by every server.
 pub fn is_json_media_type(value: &[u8]) -> bool {
-    let Ok(value) = std::str::from_utf8(value) else { return false };
+    let Ok(value) = std::str::from_utf8(value) else {
+        return false;
+    };
     let mut parts = value.split(';').map(|p| p.trim_matches([' ', '\t']));
     let Some(essence) = parts.next() else { return false };
     essence.eq_ignore_ascii_case("application/json") && parts.all(is_utf8_charset)
 }
 
 fn is_utf8_charset(parameter: &str) -> bool {
-    let Some((name, value)) = parameter.split_once('=') else { return false };
-    let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
+    let Some((name, value)) = parameter.split_once('=') else {
+        return false;
+    };
+    let value = value
+        .strip_prefix('"')
+        .and_then(|v| v.strip_suffix('"'))
+        .unwrap_or(value);
     name.eq_ignore_ascii_case("charset") && value.eq_ignore_ascii_case("utf-8")
 }
 
 /// The essence of a response's media type, lower-cased, without parameters.
 pub fn essence(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
-    let essence = text.split(';').next().unwrap_or_default().trim_matches([' ', '\t']);
+    let essence = text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim_matches([' ', '\t']);
     Some(essence.to_ascii_lowercase())
 }
 
@@ -96,14 +116,33 @@ mod tests {
     #[test]
     fn mirrors_decode_as_the_conformance_vectors_say() {
         assert_eq!(decoded("=?base64?SGVsbG8=?=").as_deref(), Some("Hello"));
-        assert_eq!(decoded("=?base64?SGVsbG8sIOS4lueVjA==?=").as_deref(), Some("Hello, 世界"));
-        assert_eq!(decoded("=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=").as_deref(), Some("=?base64?literal?="));
+        assert_eq!(
+            decoded("=?base64?SGVsbG8sIOS4lueVjA==?=").as_deref(),
+            Some("Hello, 世界")
+        );
+        assert_eq!(
+            decoded("=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=").as_deref(),
+            Some("=?base64?literal?=")
+        );
         assert_eq!(decoded("=?base64??=").as_deref(), Some(""));
-        for literal in ["=?BASE64?SGVsbG8=?=", "SGVsbG8=", "=?base64?SGVsbG8=", "=?base64?=", "a\tb", ""] {
+        for literal in [
+            "=?BASE64?SGVsbG8=?=",
+            "SGVsbG8=",
+            "=?base64?SGVsbG8=",
+            "=?base64?=",
+            "a\tb",
+            "",
+        ] {
             assert_eq!(decoded(literal).as_deref(), Some(literal));
         }
         // Bad padding, bad alphabet, non-canonical trailing bits, not UTF-8, not ASCII.
-        for bad in ["=?base64?SGVsbG8?=", "=?base64?SGVs!!!bG8=?=", "=?base64?SGVsbG9=?=", "=?base64?/w==?=", "é"] {
+        for bad in [
+            "=?base64?SGVsbG8?=",
+            "=?base64?SGVs!!!bG8=?=",
+            "=?base64?SGVsbG9=?=",
+            "=?base64?/w==?=",
+            "é",
+        ] {
             assert_eq!(decoded(bad), None, "{bad}");
         }
         assert_eq!(decode_mirror(b"\xff"), None);
@@ -111,7 +150,10 @@ mod tests {
 
     #[test]
     fn lines_are_counted_not_commas() {
-        let lines = vec![(b"Mcp-Name".to_vec(), b" a, b\t".to_vec()), (b"x".to_vec(), b"1".to_vec())];
+        let lines = vec![
+            (b"Mcp-Name".to_vec(), b" a, b\t".to_vec()),
+            (b"x".to_vec(), b"1".to_vec()),
+        ];
         assert_eq!(single(&lines, "mcp-name"), Single::One(b"a, b"));
         assert_eq!(single(&lines, "y"), Single::Absent);
         let twice = vec![(b"x".to_vec(), b"1".to_vec()), (b"X".to_vec(), b"1".to_vec())];
@@ -120,10 +162,24 @@ mod tests {
 
     #[test]
     fn media_types() {
-        for good in ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=\"UTF-8\""] {
+        for good in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+        ] {
             assert!(is_json_media_type(good.as_bytes()), "{good}");
         }
-        for bad in ["", "text/plain", "text/plain; a=application/json", "application/json, text/plain", "application/json-rpc", "application/json; charset=utf-16", "application/json;", "application/json; x=y"] {
+        for bad in [
+            "",
+            "text/plain",
+            "text/plain; a=application/json",
+            "application/json, text/plain",
+            "application/json-rpc",
+            "application/json; charset=utf-16",
+            "application/json;",
+            "application/json; x=y",
+        ] {
             assert!(!is_json_media_type(bad.as_bytes()), "{bad}");
         }
     }

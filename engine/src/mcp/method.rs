@@ -86,7 +86,9 @@ impl Method {
     /// Whether some revision of this era has the method. Within the legacy era the negotiated
     /// revision is not on every request, so the era is what a request can be held to.
     pub fn in_era(&self, era: Era) -> bool {
-        Revision::ALL.into_iter().any(|r| r.era() == era && self.in_revision(r))
+        Revision::ALL
+            .into_iter()
+            .any(|r| r.era() == era && self.in_revision(r))
     }
 }
 
@@ -105,21 +107,39 @@ const D: Revision = Revision::V2025_11_25;
 const E: Revision = Revision::V2026_07_28;
 
 const fn request(name: &'static str, since: Revision, until: Revision, noun: Noun) -> Method {
-    Method { name, notification: false, since, until, noun, list: None, always: false }
+    Method {
+        name,
+        notification: false,
+        since,
+        until,
+        noun,
+        list: None,
+        always: false,
+    }
 }
 
 const fn listing(name: &'static str, list: List) -> Method {
-    Method { list: Some(list), ..request(name, A, E, Noun::None) }
+    Method {
+        list: Some(list),
+        ..request(name, A, E, Noun::None)
+    }
 }
 
 const fn always(name: &'static str, since: Revision, until: Revision) -> Method {
-    Method { always: true, ..request(name, since, until, Noun::None) }
+    Method {
+        always: true,
+        ..request(name, since, until, Noun::None)
+    }
 }
 
 const fn notification(name: &'static str, since: Revision) -> Method {
     // In 2026-07-28 no client notification is defined over HTTP, but none is forbidden either:
     // servers acknowledge them, so they pass under that revision as well.
-    Method { notification: true, always: true, ..request(name, since, E, Noun::None) }
+    Method {
+        notification: true,
+        always: true,
+        ..request(name, since, E, Noun::None)
+    }
 }
 
 // Ordered by how often they are called: the lookup is a linear scan of short strings.
@@ -159,15 +179,30 @@ mod tests {
     fn eras_split_the_catalogue() {
         let modern = |name: &str| find(name).is_some_and(|m| m.in_era(Era::Modern));
         let legacy = |name: &str| find(name).is_some_and(|m| m.in_era(Era::Legacy));
-        for gone in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "tasks/result", "tasks/list"] {
+        for gone in [
+            "initialize",
+            "ping",
+            "logging/setLevel",
+            "resources/subscribe",
+            "tasks/result",
+            "tasks/list",
+        ] {
             assert!(legacy(gone) && !modern(gone), "{gone}");
         }
         for new in ["server/discover", "subscriptions/listen", "tasks/update"] {
             assert!(modern(new) && !legacy(new), "{new}");
         }
-        for both in ["tools/call", "tools/list", "resources/read", "prompts/get", "completion/complete"] {
+        for both in [
+            "tools/call",
+            "tools/list",
+            "resources/read",
+            "prompts/get",
+            "completion/complete",
+        ] {
             assert!(modern(both) && legacy(both), "{both}");
         }
-        assert!(find("Tools/Call").is_none() && find("tools/call ").is_none() && find("/tools/call").is_none());
+        assert!(
+            find("Tools/Call").is_none() && find("tools/call ").is_none() && find("/tools/call").is_none()
+        );
     }
 }

@@ -37,7 +37,9 @@ pub fn is_canonical_template(template: &str) -> bool {
     let mut plain = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
-        let Some((_, tail)) = after.split_once('}') else { return false };
+        let Some((_, tail)) = after.split_once('}') else {
+            return false;
+        };
         plain.push_str(before);
         plain.push('x');
         rest = tail;

@@ -1,0 +1,170 @@
+//! The same decision, told check by check.
+
+use super::{Engine, LocalReply, UnixNanos, Verb, Waiting, message};
+use crate::answer::Answers;
+use crate::decide::{Check, Judgement, Step, Trace, Watch, check_server};
+use crate::identity;
+use crate::json;
+use crate::mcp::classify::Declared;
+use crate::mcp::revision::{Era, Revision};
+use crate::policy::{KeyId, ServerId};
+use crate::reason::Reason;
+use crate::store::Store;
+
+/// A decision and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// The decision.
+    pub decision: Reason,
+    /// What enforcement would have said where shadow mode lets it through.
+    pub would_deny: Option<Reason>,
+    /// Every check that was made, in order.
+    pub steps: Vec<Step>,
+    /// What the caller would be answered, if refused.
+    pub reply: Option<LocalReply>,
+}
+
+/// Explains what would happen to `body`, POSTed by `key` to `server` with headers that agree with
+/// it. Without a body: whether the key gets to the server at all.
+pub fn explain(
+    engine: &Engine,
+    key: KeyId,
+    server: ServerId,
+    body: Option<&[u8]>,
+    store: &dyn Store,
+    now: UnixNanos,
+) -> Explained {
+    let policy = engine.policy();
+    let answers = Answers {
+        decision_header: policy.decision_header(),
+        era: Era::Legacy,
+        id: None,
+    };
+    let mut trace = Trace::default();
+    let caller = match identity::as_key(policy, key, now) {
+        Ok(caller) => caller,
+        Err(no_caller) => {
+            trace.steps.push(Step {
+                check: Check::Identity,
+                refused: Some(no_caller.reason),
+                shadow: false,
+                text: no_caller.why.to_owned(),
+            });
+            return told(
+                no_caller.reason,
+                None,
+                trace,
+                Some(answers.unauthorized(no_caller.reason)),
+            );
+        }
+    };
+    let name = &policy.key(key).name;
+    trace.steps.push(Step {
+        check: Check::Identity,
+        refused: None,
+        shadow: false,
+        text: format!("key {name:?}"),
+    });
+    let mut judgement = Judgement::default();
+    let verdict = check_server(policy, &caller, policy.server(server));
+    trace.saw(Check::Server, &verdict);
+    judgement.take(verdict);
+    if let Some(refusal) = judgement.refused {
+        let reply = answers.refused(refusal.reason, &refusal.telling);
+        return told(refusal.reason, None, trace, Some(reply));
+    }
+    let would_deny = judgement.would_deny.map(|refusal| refusal.reason);
+    let Some(body) = body else {
+        return told(Reason::Allowed, would_deny, trace, None);
+    };
+    let waiting = Waiting {
+        server,
+        caller,
+        verb: Verb::Post,
+        declared: declared_by(body),
+        mirrors: Vec::new(),
+        would_deny: None,
+    };
+    conclude(engine, &waiting, body, store, would_deny, trace)
+}
+
+fn conclude(
+    engine: &Engine,
+    waiting: &Waiting,
+    body: &[u8],
+    store: &dyn Store,
+    would_deny: Option<Reason>,
+    mut trace: Trace,
+) -> Explained {
+    let decision_header = engine.policy().decision_header();
+    let answers = |era, id| Answers {
+        decision_header,
+        era,
+        id,
+    };
+    match message::judge_body(engine, waiting, body, store, &mut trace) {
+        message::Judged::Rejected(rejected) => {
+            trace.steps.insert(
+                2.min(trace.steps.len()),
+                Step {
+                    check: Check::Shape,
+                    refused: Some(rejected.reason),
+                    shadow: false,
+                    text: rejected.message.clone(),
+                },
+            );
+            told(
+                rejected.reason,
+                would_deny,
+                trace,
+                Some(answers(waiting.declared.era(), None).rejected(&rejected)),
+            )
+        }
+        message::Judged::Response { .. } => told(Reason::Allowed, would_deny, trace, None),
+        message::Judged::Call {
+            revision,
+            id,
+            judgement,
+            ..
+        } => {
+            let would_deny = would_deny.or(judgement.would_deny.map(|refusal| refusal.reason));
+            let Some(refusal) = judgement.refused else {
+                return told(Reason::Allowed, would_deny, trace, None);
+            };
+            let answers = answers(revision.era(), id);
+            let reply = match id {
+                Some(_) => answers.refused(refusal.reason, &refusal.telling),
+                None => answers.forbidden_notification(refusal.reason),
+            };
+            told(refusal.reason, would_deny, trace, Some(reply))
+        }
+    }
+}
+
+/// The header that a client sending this body would send with it.
+fn declared_by(body: &[u8]) -> Declared {
+    let claimed = json::parse(body, &json::Limits::default())
+        .ok()
+        .and_then(|message| {
+            message
+                .get("params")?
+                .get("_meta")?
+                .get("io.modelcontextprotocol/protocolVersion")?
+                .as_str()
+        });
+    match claimed {
+        None => Declared::Nothing,
+        Some(text) => {
+            Revision::parse(&text).map_or_else(|| Declared::Unknown(text.into_owned()), Declared::Known)
+        }
+    }
+}
+
+fn told(decision: Reason, would_deny: Option<Reason>, trace: Trace, reply: Option<LocalReply>) -> Explained {
+    Explained {
+        decision,
+        would_deny,
+        steps: trace.steps,
+        reply,
+    }
+}

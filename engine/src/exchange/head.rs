@@ -1,0 +1,255 @@
+//! The verdict on the head of a request: path, origin, key, verb, media type, size.
+
+use super::{Engine, HeaderEdit, HeaderLines, LocalReply, Record, RequestHead, UnixNanos, Verb, Waiting};
+use crate::answer::Answers;
+use crate::decide::{Judgement, check_server};
+use crate::identity::{self, Caller};
+use crate::mcp::classify::Declared;
+use crate::mcp::envelope::{Rejected, invalid};
+use crate::mcp::headers::{self, Single, is_json_media_type, single};
+use crate::mcp::revision::Era;
+use crate::policy::{Policy, Unmatched};
+use crate::reason::Reason;
+
+/// What the head leads to.
+pub(super) enum Judged {
+    /// Not a path of ours.
+    Ignore,
+    /// Refused.
+    Reply(Reason, LocalReply),
+    /// The body decides.
+    Accepted {
+        edits: Vec<HeaderEdit>,
+        waiting: Box<Waiting>,
+    },
+}
+
+/// Judges the head.
+pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, record: &mut Record) -> Judged {
+    let policy = &engine.policy;
+    let answers = Answers {
+        decision_header: policy.decision_header(),
+        era: Era::Legacy,
+        id: None,
+    };
+    let lines = head.headers;
+    let path = pseudo(lines, b":path")
+        .split(|b| *b == b'?' || *b == b'#')
+        .next()
+        .unwrap_or_default();
+    let host = Some(pseudo(lines, b":authority")).filter(|host| !host.is_empty());
+    let Some(server) = policy.find_server(host, path) else {
+        return match policy.unmatched() {
+            Unmatched::Pass => Judged::Ignore,
+            Unmatched::Deny => Judged::Reply(
+                Reason::Hidden,
+                answers.plain(404, Reason::Hidden, "There is no MCP server at this path."),
+            ),
+        };
+    };
+    record.server = Some(policy.server(server).name.clone());
+    if let Some(refused) = check_origin(policy, lines, &answers) {
+        return refused;
+    }
+    let caller = match identity::identify(policy, lines, head.jwt, now) {
+        Ok(caller) => caller,
+        Err(no_caller) => {
+            record.detail = Some(no_caller.why.to_owned());
+            return Judged::Reply(no_caller.reason, answers.unauthorized(no_caller.reason));
+        }
+    };
+    let key = policy.key(caller.key);
+    record.key = Some(key.name.clone());
+    record.team.clone_from(&key.team);
+    let mut judgement = Judgement::default();
+    judgement.take(check_server(policy, &caller, policy.server(server)));
+    if let Some(refusal) = judgement.refused {
+        record.detail = Some(refusal.detail);
+        return Judged::Reply(refusal.reason, answers.refused(refusal.reason, &refusal.telling));
+    }
+    match check_request(policy, head, &answers, record) {
+        Err((reason, reply)) => Judged::Reply(reason, reply),
+        Ok((verb, declared)) => {
+            let edits = edits(policy, lines, &declared, &caller);
+            let mirrors = lines
+                .iter()
+                .filter(|(name, _)| is_mirror(name))
+                .cloned()
+                .collect();
+            let would_deny = judgement.would_deny;
+            Judged::Accepted {
+                edits,
+                waiting: Box::new(Waiting {
+                    server,
+                    caller,
+                    verb,
+                    declared,
+                    mirrors,
+                    would_deny,
+                }),
+            }
+        }
+    }
+}
+
+/// 413.
+pub(super) fn too_large(policy: &Policy) -> LocalReply {
+    let limit = policy.limits().request_bytes;
+    Answers {
+        decision_header: policy.decision_header(),
+        era: Era::Legacy,
+        id: None,
+    }
+    .plain(
+        413,
+        Reason::TooLarge,
+        &format!("The request body may have at most {limit} bytes."),
+    )
+}
+
+/// <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning>
+fn check_origin(policy: &Policy, lines: &HeaderLines, answers: &Answers<'_>) -> Option<Judged> {
+    let listed = match single(lines, "origin") {
+        Single::Absent => true,
+        Single::One(origin) => policy.origin_allowed(origin),
+        Single::Repeated => headers::all(lines, "origin").all(|origin| policy.origin_allowed(origin)),
+    };
+    (!listed).then(|| {
+        Judged::Reply(
+            Reason::Origin,
+            answers.plain(403, Reason::Origin, "This Origin is not allowed."),
+        )
+    })
+}
+
+type Refused = (Reason, LocalReply);
+
+fn check_request(
+    policy: &Policy,
+    head: &RequestHead<'_>,
+    answers: &Answers<'_>,
+    record: &mut Record,
+) -> Result<(Verb, Declared), Refused> {
+    let lines = head.headers;
+    let verb = match pseudo(lines, b":method") {
+        b"POST" => Verb::Post,
+        b"GET" => Verb::Get,
+        b"DELETE" => Verb::Delete,
+        _ => return Err((Reason::Method, answers.verb_not_allowed("GET, POST, DELETE"))),
+    };
+    if headers::has(lines, "upgrade") {
+        return Err((Reason::Method, answers.verb_not_allowed("GET, POST, DELETE")));
+    }
+    check_session_headers(lines, record)
+        .map_err(|rejected| (rejected.reason, answers.rejected(&rejected)))?;
+    let declared = Declared::read(lines);
+    match verb {
+        Verb::Post => check_media_type(policy, head, answers)?,
+        // https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http
+        Verb::Get | Verb::Delete if declared.era() == Era::Modern => {
+            return Err((Reason::Method, answers.verb_not_allowed("POST")));
+        }
+        Verb::Get | Verb::Delete => {
+            if let Some(rejected) = declared.rejects_stream() {
+                return Err((rejected.reason, answers.rejected(&rejected)));
+            }
+        }
+    }
+    Ok((verb, declared))
+}
+
+/// One line each, and visible ASCII as the specification demands of session ids.
+fn check_session_headers(lines: &HeaderLines, record: &mut Record) -> Result<(), Rejected> {
+    for name in ["mcp-session-id", "last-event-id"] {
+        match single(lines, name) {
+            Single::Absent => {}
+            Single::Repeated => {
+                let message = format!("the header {name} is sent more than once");
+                return Err(Rejected {
+                    reason: Reason::Ambiguous,
+                    ..invalid(&message, None)
+                });
+            }
+            Single::One(value) if name == "mcp-session-id" => {
+                if !value.iter().all(u8::is_ascii_graphic) {
+                    return Err(invalid("mcp-session-id must be visible ASCII", None));
+                }
+                record.session = Some(value.to_vec());
+            }
+            Single::One(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_media_type(policy: &Policy, head: &RequestHead<'_>, answers: &Answers<'_>) -> Result<(), Refused> {
+    let lines = head.headers;
+    let media_type_ok =
+        matches!(single(lines, "content-type"), Single::One(value) if is_json_media_type(value));
+    let encoding_ok = headers::all(lines, "content-encoding").all(|v| v.eq_ignore_ascii_case(b"identity"));
+    if !media_type_ok || !encoding_ok {
+        let text = if encoding_ok {
+            "The request must be sent as application/json in UTF-8."
+        } else {
+            "The request must be sent without content-encoding."
+        };
+        return Err((Reason::MediaType, answers.plain(415, Reason::MediaType, text)));
+    }
+    let declared_length = match single(lines, "content-length") {
+        Single::One(value) => std::str::from_utf8(value)
+            .ok()
+            .and_then(|v| v.parse::<usize>().ok()),
+        Single::Absent | Single::Repeated => None,
+    };
+    if declared_length.is_some_and(|length| length > policy.limits().request_bytes) {
+        return Err((Reason::TooLarge, too_large(policy)));
+    }
+    Ok(())
+}
+
+/// What must not reach the upstream, and the one thing it must be told: to send nothing encoded.
+fn edits(policy: &Policy, lines: &HeaderLines, declared: &Declared, caller: &Caller) -> Vec<HeaderEdit> {
+    let modern = declared.era() == Era::Modern;
+    let credential = |name: &str| {
+        policy.identity().headers.iter().any(|h| h == name)
+            || (caller.subject.is_some() && name == "authorization")
+    };
+    let unwanted = |name: &str| {
+        credential(name)
+            || OVERRIDES.contains(&name)
+            || name.starts_with("x-toolgate-")
+            || if modern {
+                SESSION.contains(&name)
+            } else {
+                is_mirror(name.as_bytes()) || name.starts_with("mcp-param-")
+            }
+    };
+    let mut edits: Vec<HeaderEdit> = Vec::new();
+    for (name, _) in lines {
+        let Ok(name) = std::str::from_utf8(name) else {
+            continue;
+        };
+        let edit = HeaderEdit::Remove(name.to_ascii_lowercase());
+        if matches!(&edit, HeaderEdit::Remove(name) if unwanted(name)) && !edits.contains(&edit) {
+            edits.push(edit);
+        }
+    }
+    edits.push(HeaderEdit::Set(
+        "accept-encoding".to_owned(),
+        b"identity".to_vec(),
+    ));
+    edits
+}
+
+/// Headers by which frameworks let a client change the verb behind a proxy's back.
+const OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
+/// Headers of sessions and resumption, which 2026-07-28 removed.
+const SESSION: &[&str] = &["mcp-session-id", "last-event-id"];
+
+fn is_mirror(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"mcp-method") || name.eq_ignore_ascii_case(b"mcp-name")
+}
+
+fn pseudo<'a>(lines: &'a HeaderLines, name: &[u8]) -> &'a [u8] {
+    lines.iter().find(|(n, _)| n == name).map_or(&[], |(_, v)| v)
+}

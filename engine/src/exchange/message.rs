@@ -1,0 +1,154 @@
+//! The verdict on a POSTed message.
+
+use super::{Engine, Record, Waiting};
+use crate::decide::{Context, Judgement, Watch, judge as judge_call};
+use crate::json;
+use crate::mcp::call::{Call, Object};
+use crate::mcp::classify::{check_mirrors, revision_of};
+use crate::mcp::envelope::{self, PARSE_ERROR, Rejected, Shape, invalid};
+use crate::mcp::revision::{Era, Revision};
+use crate::store::Store;
+
+/// What a body turned out to be.
+pub(super) enum Judged<'a> {
+    /// Not accepted as a message.
+    Rejected(Rejected),
+    /// The client's answer to a request of the server.
+    Response { id: &'a str },
+    /// A request or notification, judged.
+    Call {
+        revision: Revision,
+        call: Call<'a>,
+        id: Option<&'a str>,
+        judgement: Judgement,
+    },
+}
+
+/// Reads and judges a body that came with its headers.
+pub(super) fn judge<'a>(
+    engine: &Engine,
+    waiting: &Waiting,
+    body: &'a [u8],
+    store: &dyn Store,
+    watch: &mut dyn Watch,
+) -> Judged<'a> {
+    conclude(engine, waiting, read(engine, waiting, body, true), store, watch)
+}
+
+/// The same for a body alone: nothing to compare with `Mcp-Method` and `Mcp-Name`.
+pub(super) fn judge_body<'a>(
+    engine: &Engine,
+    waiting: &Waiting,
+    body: &'a [u8],
+    store: &dyn Store,
+    watch: &mut dyn Watch,
+) -> Judged<'a> {
+    conclude(engine, waiting, read(engine, waiting, body, false), store, watch)
+}
+
+fn conclude<'a>(
+    engine: &Engine,
+    waiting: &Waiting,
+    read: Result<Read<'a>, Rejected>,
+    store: &dyn Store,
+    watch: &mut dyn Watch,
+) -> Judged<'a> {
+    match read {
+        Err(rejected) => Judged::Rejected(rejected),
+        Ok(Read::Response { id }) => Judged::Response { id },
+        Ok(Read::Call { revision, call, id }) => {
+            let context = Context {
+                policy: &engine.policy,
+                server: engine.policy.server(waiting.server),
+                caller: &waiting.caller,
+                era: revision.era(),
+                advertised: &engine.advertised,
+                store,
+            };
+            let judgement = judge_call(&context, &call, watch);
+            Judged::Call {
+                revision,
+                call,
+                id,
+                judgement,
+            }
+        }
+    }
+}
+
+/// A POST without a body.
+pub(super) fn empty_body() -> Rejected {
+    Rejected {
+        code: PARSE_ERROR,
+        ..invalid("the body is empty", None)
+    }
+}
+
+enum Read<'a> {
+    Response {
+        id: &'a str,
+    },
+    Call {
+        revision: Revision,
+        call: Call<'a>,
+        id: Option<&'a str>,
+    },
+}
+
+fn read<'a>(
+    engine: &Engine,
+    waiting: &Waiting,
+    body: &'a [u8],
+    with_headers: bool,
+) -> Result<Read<'a>, Rejected> {
+    let limits = json::Limits {
+        depth: engine.policy.limits().depth,
+        ..json::Limits::default()
+    };
+    if body.is_empty() {
+        return Err(empty_body());
+    }
+    let envelope = envelope::read(body, &limits)?;
+    let revision = revision_of(&waiting.declared, &envelope)?;
+    let Some(call) = Call::read(&envelope)? else {
+        return match envelope.shape {
+            Shape::Response { id } => Ok(Read::Response { id }),
+            Shape::Request { .. } | Shape::Notification { .. } => Err(invalid("not a message", None)),
+        };
+    };
+    if with_headers && revision.era() == Era::Modern {
+        check_mirrors(&waiting.mirrors, &envelope, &call.mirror())?;
+    }
+    let id = match envelope.shape {
+        Shape::Request { id, .. } => Some(id),
+        Shape::Notification { .. } | Shape::Response { .. } => None,
+    };
+    Ok(Read::Call { revision, call, id })
+}
+
+impl Judged<'_> {
+    /// Writes down what is known of the message.
+    pub(super) fn describe(&self, record: &mut Record) {
+        match self {
+            Judged::Rejected(rejected) => record.id.clone_from(&rejected.id),
+            Judged::Response { id } => record.id = Some((*id).to_owned()),
+            Judged::Call {
+                revision, call, id, ..
+            } => {
+                record.protocol = Some(revision.as_str());
+                record.method = Some(call.method.clone().into_owned());
+                record.id = id.map(str::to_owned);
+                match &call.object {
+                    Object::Tool { name, .. } => record.tool = Some(name.clone().into_owned()),
+                    Object::Prompt(name)
+                    | Object::Resource(name)
+                    | Object::Template(name)
+                    | Object::Task(name) => {
+                        record.object = Some(name.clone().into_owned());
+                    }
+                    Object::Resources(_) | Object::None => {}
+                }
+            }
+        }
+    }
+}

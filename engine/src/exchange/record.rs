@@ -1,0 +1,60 @@
+//! What is known about an exchange: for logs, filter state and headers.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::reason::Reason;
+
+/// The record of one exchange; grows as the exchange goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The decision; `None` before there is one.
+    pub decision: Option<Reason>,
+    /// What enforcement would have said where shadow mode let it through.
+    pub would_deny: Option<Reason>,
+    /// Which pattern or place, for operators. Holds no credential and no argument value.
+    pub detail: Option<String>,
+    /// The virtual key's name.
+    pub key: Option<Rc<str>>,
+    /// Its team.
+    pub team: Option<Rc<str>>,
+    /// The server.
+    pub server: Option<Rc<str>>,
+    /// The JSON-RPC method as sent.
+    pub method: Option<String>,
+    /// The tool called.
+    pub tool: Option<String>,
+    /// The prompt, resource or task named.
+    pub object: Option<String>,
+    /// The JSON-RPC id token.
+    pub id: Option<String>,
+    /// The revision spoken.
+    pub protocol: Option<&'static str>,
+    /// `Mcp-Session-Id` as sent.
+    pub session: Option<Vec<u8>>,
+}
+
+impl Record {
+    /// The known fields as (filter state name, value). The host puts `wasm.` in front.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, Cow<'_, [u8]>)> {
+        [
+            ("toolgate.decision", self.decision.map(|r| r.as_str().as_bytes())),
+            (
+                "toolgate.would_deny",
+                self.would_deny.map(|r| r.as_str().as_bytes()),
+            ),
+            ("toolgate.detail", self.detail.as_deref().map(str::as_bytes)),
+            ("toolgate.key", self.key.as_deref().map(str::as_bytes)),
+            ("toolgate.team", self.team.as_deref().map(str::as_bytes)),
+            ("toolgate.server", self.server.as_deref().map(str::as_bytes)),
+            ("toolgate.method", self.method.as_deref().map(str::as_bytes)),
+            ("toolgate.tool", self.tool.as_deref().map(str::as_bytes)),
+            ("toolgate.object", self.object.as_deref().map(str::as_bytes)),
+            ("toolgate.id", self.id.as_deref().map(str::as_bytes)),
+            ("toolgate.protocol", self.protocol.map(str::as_bytes)),
+            ("toolgate.session", self.session.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| (name, Cow::Borrowed(value))))
+    }
+}

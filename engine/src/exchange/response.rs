@@ -1,0 +1,278 @@
+//! The way back: which answers pass, which are filtered, which cannot be used.
+
+use super::stream::Stream;
+use super::{
+    Asked, ChunkStep, Engine, Exchange, Forwarded, HeaderEdit, LocalReply, ResponseHead, ResponseStep,
+    ResultStep, State,
+};
+use crate::answer::{Answers, DECISION_HEADER};
+use crate::decide::item_access;
+use crate::json::{self, Kind, Value};
+use crate::list::{self, Filtered, Keep};
+use crate::mcp::headers::{self, Single, essence, single};
+use crate::mcp::method::List;
+use crate::mcp::revision::Era;
+use crate::policy::{Hold, Schemas};
+use crate::reason::Reason;
+use crate::store::Store;
+
+/// The media types a server may answer with.
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
+/// Digests and validators that a filtered body no longer fits.
+const BODY_HEADERS: &[&str] = &["content-digest", "repr-digest", "digest", "content-md5", "etag"];
+
+impl Exchange {
+    /// The head of the response, whoever wrote it.
+    pub fn response_head(&mut self, head: &ResponseHead<'_>) -> ResponseStep {
+        let policy = self.engine.policy();
+        let (decision_header, hold) = (policy.decision_header(), policy.hold());
+        let result_bytes = policy.limits().result_bytes;
+        let State::Forwarded(forwarded) = &mut self.state else {
+            return ResponseStep::Pass(Vec::new());
+        };
+        let mut edits = stamp(head, decision_header, forwarded.era);
+        let action = match judge_head(head, forwarded, result_bytes) {
+            Ok(action) => action,
+            Err(fault) => {
+                let reply = self.upstream_fault(&fault);
+                return ResponseStep::Replace(reply);
+            }
+        };
+        match action {
+            Action::Pass => ResponseStep::Pass(edits),
+            Action::Stream => {
+                forwarded.stream = Some(Stream::new(result_bytes));
+                edits.extend(body_edits(head, true));
+                ResponseStep::Stream(edits)
+            }
+            Action::Await => {
+                edits.extend(body_edits(head, hold == Hold::Body));
+                ResponseStep::Await { edits, hold }
+            }
+        }
+    }
+
+    /// The held response body has grown to this many bytes.
+    pub fn response_size(&mut self, held: usize) -> Option<ResultStep> {
+        let limit = self.engine.policy().limits().result_bytes;
+        (held > limit).then(|| self.unusable(TOO_LARGE))
+    }
+
+    /// The whole held response body.
+    pub fn response_body(&mut self, body: &[u8], store: &dyn Store) -> ResultStep {
+        if let Some(step) = self.response_size(body.len()) {
+            return step;
+        }
+        let engine = std::rc::Rc::clone(&self.engine);
+        let State::Forwarded(forwarded) = &self.state else {
+            return self.unusable("it came unasked");
+        };
+        let Ok(message) = json::parse(body, &list::LIMITS) else {
+            return self.unusable("it is not valid JSON");
+        };
+        if message.kind() != Kind::Object
+            || (message.get("result").is_none() && message.get("error").is_none())
+        {
+            return self.unusable("it is not a JSON-RPC response");
+        }
+        match filter_message(&engine, forwarded, message, store) {
+            Filtered::Unchanged => ResultStep::Keep,
+            Filtered::Changed(body) => {
+                let edits = match engine.policy().hold() {
+                    Hold::Headers => {
+                        let length = body.len().to_string().into_bytes();
+                        vec![HeaderEdit::Set("content-length".to_owned(), length)]
+                    }
+                    Hold::Body => Vec::new(),
+                };
+                ResultStep::Rewrite { edits, body }
+            }
+        }
+    }
+
+    /// One window of a streamed response body.
+    pub fn response_chunk(&mut self, window: &[u8], store: &dyn Store) -> ChunkStep {
+        let engine = std::rc::Rc::clone(&self.engine);
+        let State::Forwarded(forwarded) = &mut self.state else {
+            return ChunkStep::Rewrite(Vec::new());
+        };
+        let Some(mut stream) = forwarded.stream.take() else {
+            return ChunkStep::Rewrite(Vec::new());
+        };
+        let forwarded: &Forwarded = forwarded;
+        let replacement = (forwarded.asked != Asked::Listen).then(|| stream_fault(forwarded));
+        let step = stream.push(window, replacement.as_deref(), |message| {
+            filter_message(&engine, forwarded, message, store)
+        });
+        if stream.failed() {
+            self.record.decision = Some(Reason::Upstream);
+        }
+        if let State::Forwarded(forwarded) = &mut self.state {
+            forwarded.stream = Some(stream);
+        }
+        step
+    }
+
+    /// The answer cannot be used; the head may be gone already.
+    fn unusable(&mut self, why: &str) -> ResultStep {
+        let hold = self.engine.policy().hold();
+        let reply = self.upstream_fault(why);
+        match hold {
+            Hold::Headers => ResultStep::Replace(reply),
+            Hold::Body => ResultStep::Rewrite {
+                edits: Vec::new(),
+                body: reply.body,
+            },
+        }
+    }
+
+    fn upstream_fault(&mut self, why: &str) -> LocalReply {
+        let (era, id, is_call) = match &self.state {
+            State::Forwarded(f) => (f.era, f.id.clone(), f.asked == Asked::Call),
+            State::New | State::Waiting(_) | State::Finished => (Era::Legacy, None, false),
+        };
+        let reply = self
+            .answers(era, id.as_deref())
+            .upstream_fault(is_call, &fault_text(why));
+        self.record.detail = Some(format!("the server's answer was refused: {why}"));
+        self.answered(Reason::Upstream, reply)
+    }
+}
+
+const TOO_LARGE: &str = "it is too large";
+
+enum Action {
+    Pass,
+    Stream,
+    Await,
+}
+
+fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usize) -> Result<Action, String> {
+    let lines = head.headers;
+    let media_type = match single(lines, "content-type") {
+        Single::One(value) => essence(value),
+        Single::Absent | Single::Repeated => None,
+    };
+    let encoded = headers::all(lines, "content-encoding").any(|v| !v.eq_ignore_ascii_case(b"identity"));
+    let success = matches!(single(lines, ":status"), Single::One([b'2', _, _]));
+    let is_events = media_type.as_deref() == Some(EVENTS);
+    if encoded && !head.end_of_stream && (success || is_events) {
+        return Err("it is compressed although nothing compressed was asked for".to_owned());
+    }
+    if is_events && !head.end_of_stream {
+        return Ok(Action::Stream);
+    }
+    if !success {
+        return Ok(Action::Pass);
+    }
+    let is_json = media_type.as_deref() == Some(JSON) && !head.end_of_stream;
+    match forwarded.asked {
+        Asked::Nothing | Asked::End => Ok(Action::Pass),
+        Asked::Listen => Err("a stream of events was asked for".to_owned()),
+        Asked::Call | Asked::Request | Asked::List(_) if !is_json => {
+            Err("it is neither JSON nor a stream of events".to_owned())
+        }
+        Asked::Call | Asked::Request => Ok(Action::Pass),
+        Asked::List(_) => match single(lines, "content-length") {
+            Single::One(value) if exceeds(value, result_bytes) => Err(TOO_LARGE.to_owned()),
+            Single::One(_) | Single::Absent | Single::Repeated => Ok(Action::Await),
+        },
+    }
+}
+
+fn exceeds(content_length: &[u8], limit: usize) -> bool {
+    std::str::from_utf8(content_length)
+        .ok()
+        .and_then(|v| v.parse::<usize>().ok())
+        .is_some_and(|n| n > limit)
+}
+
+/// What every forwarded answer carries and does not carry.
+fn stamp(head: &ResponseHead<'_>, decision_header: bool, era: Era) -> Vec<HeaderEdit> {
+    let mut edits = Vec::new();
+    if decision_header {
+        edits.push(HeaderEdit::Set(
+            DECISION_HEADER.to_owned(),
+            Reason::Allowed.as_str().as_bytes().to_vec(),
+        ));
+    } else if headers::has(head.headers, DECISION_HEADER) {
+        edits.push(HeaderEdit::Remove(DECISION_HEADER.to_owned()));
+    }
+    if era == Era::Modern && headers::has(head.headers, "mcp-session-id") {
+        edits.push(HeaderEdit::Remove("mcp-session-id".to_owned()));
+    }
+    edits
+}
+
+/// Headers that a body we may change must lose, if they are there.
+fn body_edits(head: &ResponseHead<'_>, length_too: bool) -> impl Iterator<Item = HeaderEdit> {
+    let length = length_too.then_some("content-length");
+    BODY_HEADERS
+        .iter()
+        .copied()
+        .chain(length)
+        .filter(|name| headers::has(head.headers, name))
+        .map(|name| HeaderEdit::Remove(name.to_owned()))
+}
+
+fn fault_text(why: &str) -> String {
+    format!("The server's answer could not be used: {why}. Try again later.")
+}
+
+/// What a request's stream carries in place of an event that cannot be used.
+fn stream_fault(forwarded: &Forwarded) -> Vec<u8> {
+    let answers = Answers {
+        decision_header: false,
+        era: forwarded.era,
+        id: forwarded.id.as_deref(),
+    };
+    let text = fault_text("an event is too large or not valid JSON");
+    answers.upstream_fault(forwarded.asked == Asked::Call, &text).body
+}
+
+fn filter_message(engine: &Engine, forwarded: &Forwarded, message: Value<'_>, store: &dyn Store) -> Filtered {
+    list::filter(
+        message,
+        &ForCaller {
+            engine,
+            forwarded,
+            store,
+        },
+        forwarded.era == Era::Modern,
+    )
+}
+
+struct ForCaller<'a> {
+    engine: &'a Engine,
+    forwarded: &'a Forwarded,
+    store: &'a dyn Store,
+}
+
+impl Keep for ForCaller<'_> {
+    fn keeps(&self, list: List, name: &str) -> bool {
+        let policy = self.engine.policy();
+        let server = policy.server(self.forwarded.server);
+        item_access(policy, &self.forwarded.caller, server, list, name).is_listed()
+    }
+
+    /// Remembers what a server advertises, whoever asked: calls are judged by it.
+    fn sees(&self, list: List, items: Value<'_>) {
+        let server = self.engine.policy().server(self.forwarded.server);
+        if list != List::Tools || server.schemas != Schemas::Advertised {
+            return;
+        }
+        let tools: Vec<_> = items
+            .as_array()
+            .into_iter()
+            .flat_map(|items| items.elements())
+            .filter_map(|item| {
+                let name = item.get("name").and_then(|name| name.as_str())?;
+                Some((name, item.get("inputSchema").map(|schema| schema.raw())))
+            })
+            .collect();
+        let tools = tools.iter().map(|(name, schema)| (&**name, *schema));
+        self.engine.advertised.learn(self.store, &server.name, tools);
+    }
+}

@@ -1,0 +1,182 @@
+//! Who is calling: the one virtual key that a request presents.
+
+use sha2::{Digest, Sha256};
+
+use crate::exchange::{HeaderLines, UnixNanos, VerifiedJwt};
+use crate::mcp::headers;
+use crate::policy::{KeyId, Mode, Policy, RoleId, SubjectMatch};
+use crate::reason::Reason;
+
+/// The key a request acts as, and what it may use.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The key.
+    pub key: KeyId,
+    /// The key's roles, then those a verified claim adds.
+    pub roles: Vec<RoleId>,
+    /// The key's mode, or else the document's.
+    pub mode: Mode,
+    /// Whether the key itself sets its mode.
+    pub mode_is_own: bool,
+    /// The verified JWT subject.
+    pub subject: Option<String>,
+}
+
+/// Why a request has no caller: always a 401.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoCaller {
+    /// One of `no_key`, `bad_key`, `expired_key`, `ambiguous`.
+    pub reason: Reason,
+    /// For the operator; names no credential.
+    pub why: &'static str,
+}
+
+/// Finds the caller of a request.
+pub fn identify(
+    policy: &Policy,
+    lines: &HeaderLines,
+    jwt: Option<&VerifiedJwt>,
+    now: UnixNanos,
+) -> Result<Caller, NoCaller> {
+    let subject = subject_of(jwt)?;
+    let by_jwt = match &subject {
+        Some(subject) => key_of_subject(policy, subject)?,
+        None => None,
+    };
+    let presented = presented_key(policy, lines, subject.is_some())?;
+    let key = match (presented, by_jwt) {
+        (Some(a), Some(b)) if a != b => {
+            return Err(ambiguous(
+                "the virtual key and the verified JWT name different keys",
+            ));
+        }
+        (Some(key), _) | (None, Some(key)) => key,
+        (None, None) if subject.is_some() => return Err(bad("no key has the verified JWT's subject")),
+        (None, None) => policy.identity().anonymous.ok_or(NoCaller {
+            reason: Reason::NoKey,
+            why: "no key was presented",
+        })?,
+    };
+    admit(policy, key, subject, jwt, now)
+}
+
+/// The caller that a key is without any claim: for explanations.
+pub fn as_key(policy: &Policy, key: KeyId, now: UnixNanos) -> Result<Caller, NoCaller> {
+    admit(policy, key, None, None, now)
+}
+
+fn admit(
+    policy: &Policy,
+    id: KeyId,
+    subject: Option<String>,
+    jwt: Option<&VerifiedJwt>,
+    now: UnixNanos,
+) -> Result<Caller, NoCaller> {
+    let key = policy.key(id);
+    if key.disabled {
+        return Err(bad("the key is disabled"));
+    }
+    if key.expires.is_some_and(|expires| now.seconds() >= expires) {
+        return Err(NoCaller {
+            reason: Reason::ExpiredKey,
+            why: "the key has expired",
+        });
+    }
+    let mut roles = key.roles.clone();
+    for claimed in jwt.iter().flat_map(|jwt| &jwt.roles) {
+        // Only roles that the policy defines: a claim cannot invent one.
+        let role = std::str::from_utf8(claimed)
+            .ok()
+            .and_then(|name| policy.role_by_name(name));
+        roles.extend(role.filter(|role| !key.roles.contains(role)));
+    }
+    Ok(Caller {
+        key: id,
+        roles,
+        mode: key.mode.unwrap_or(policy.mode()),
+        mode_is_own: key.mode.is_some(),
+        subject,
+    })
+}
+
+/// The one key among the presented credentials.
+fn presented_key(
+    policy: &Policy,
+    lines: &HeaderLines,
+    jwt_verified: bool,
+) -> Result<Option<KeyId>, NoCaller> {
+    let mut found: Option<KeyId> = None;
+    let mut unknown = false;
+    for name in &policy.identity().headers {
+        for value in headers::all(lines, name) {
+            let credential = if name == "authorization" {
+                bearer(value)
+            } else {
+                value
+            };
+            match policy.key_by_digest(&digest(credential)) {
+                Some(key) if found.is_some_and(|other| other != key) => {
+                    return Err(ambiguous("two different keys were presented"));
+                }
+                Some(key) => found = Some(key),
+                // The verified token itself may still be in its header; it is not a presented key.
+                None if jwt_verified && looks_like_jwt(credential) => {}
+                None => unknown = true,
+            }
+        }
+    }
+    match (found, unknown) {
+        (Some(_), true) => Err(ambiguous("two different keys were presented")),
+        (None, true) => Err(bad("no key of the policy has the presented credential")),
+        (found, false) => Ok(found),
+    }
+}
+
+/// `Bearer <key>` or the bare value (RFC 6750 §2.1; the scheme is case-insensitive).
+fn bearer(value: &[u8]) -> &[u8] {
+    match value.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => headers::trim(key),
+        _ => value,
+    }
+}
+
+fn digest(credential: &[u8]) -> [u8; 32] {
+    Sha256::digest(credential).into()
+}
+
+fn looks_like_jwt(credential: &[u8]) -> bool {
+    credential.starts_with(b"eyJ") && credential.iter().filter(|b| **b == b'.').count() == 2
+}
+
+fn subject_of(jwt: Option<&VerifiedJwt>) -> Result<Option<String>, NoCaller> {
+    let Some(subject) = jwt.and_then(|jwt| jwt.subject.as_deref()) else {
+        return Ok(None);
+    };
+    match std::str::from_utf8(subject) {
+        // A claim that is not a string reaches us as raw bytes of its number.
+        Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(Some(text.to_owned())),
+        _ => Err(bad("the verified JWT's subject is not a string")),
+    }
+}
+
+fn key_of_subject(policy: &Policy, subject: &str) -> Result<Option<KeyId>, NoCaller> {
+    match policy.keys_by_subject(subject) {
+        SubjectMatch::None => Ok(None),
+        SubjectMatch::One(key) => Ok(Some(key)),
+        SubjectMatch::Several(_) => Err(ambiguous("the verified JWT's subject matches several keys")),
+    }
+}
+
+fn bad(why: &'static str) -> NoCaller {
+    NoCaller {
+        reason: Reason::BadKey,
+        why,
+    }
+}
+
+fn ambiguous(why: &'static str) -> NoCaller {
+    NoCaller {
+        reason: Reason::Ambiguous,
+        why,
+    }
+}
