@@ -2,7 +2,7 @@
 //! own limit with a plain 413 (or 500 for a response), before the filter can say anything.
 //! <https://www.envoyproxy.io/docs/envoy/v1.36.0/faq/configuration/flow_control>
 
-use crate::policy_file::Facts;
+use toolgate_engine::policy::Policy;
 
 /// The smallest HTTP/2 window that is not below the protocol's initial one.
 const MIN_WINDOW: u64 = 65_535;
@@ -12,17 +12,19 @@ const MAX_WINDOW: u64 = (1 << 31) - 1;
 const MARGIN: u64 = 256 * 1024;
 
 /// Bytes that may be held per stream and direction.
-pub(super) fn limit(policy: &Facts) -> u64 {
-    (policy.request_bytes.max(policy.result_bytes) + MARGIN).min(MAX_WINDOW)
+pub(super) fn limit(policy: &Policy) -> u64 {
+    let limits = policy.limits();
+    let largest = u64::try_from(limits.request_bytes.max(limits.result_bytes)).unwrap_or(MAX_WINDOW);
+    largest.saturating_add(MARGIN).min(MAX_WINDOW)
 }
 
 /// The window of one HTTP/2 stream. It is also what Envoy holds of it, in either direction: the default
 /// of 16 MiB would let one client make us hold 16 MiB for each of its streams.
-pub(super) fn stream_window(policy: &Facts) -> u64 {
+pub(super) fn stream_window(policy: &Policy) -> u64 {
     limit(policy).clamp(MIN_WINDOW, MAX_WINDOW)
 }
 
 /// The window of one HTTP/2 connection: a few large bodies at a time.
-pub(super) fn connection_window(policy: &Facts) -> u64 {
+pub(super) fn connection_window(policy: &Policy) -> u64 {
     (stream_window(policy) * 4).min(MAX_WINDOW)
 }

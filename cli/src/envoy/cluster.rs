@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use toolgate_engine::policy::Policy;
 
 use super::{buffers, tls};
-use crate::policy_file::Facts;
 use crate::upstream::{Endpoint, Upstream};
 
 /// The cluster of one server.
-pub(super) fn of_upstream(upstream: &Upstream, policy: &Facts, ca: Option<&Path>) -> Value {
+pub(super) fn of_upstream(upstream: &Upstream, policy: &Policy, ca: Option<&Path>) -> Value {
     let mut cluster = named(&upstream.name, &upstream.endpoints, upstream.tls, ca);
     cluster["per_connection_buffer_limit_bytes"] = json!(buffers::limit(policy));
     // An event stream occupies a request (and with HTTP/1.1 a connection) for as long as it is open.

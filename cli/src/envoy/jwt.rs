@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use toolgate_engine::policy::Policy;
 use url::Url;
 
 use super::cluster;
-use crate::policy_file::Facts;
 use crate::upstream::Endpoint;
 
 const PROVIDER: &str = "toolgate";
@@ -33,8 +33,8 @@ pub(crate) enum Jwks {
 /// The filter. A request without a token goes on: it may carry a virtual key. Where a virtual key may stand in
 /// `Authorization`, what is there and is not a valid token goes on as well, unverified and in place, so that the
 /// filter takes it for a key, and answers 401 if it is none. The verified token never goes on.
-pub(super) fn filter(jwt: &Jwt, policy: &Facts) -> Value {
-    let shares_header = policy.key_headers.iter().any(|name| name == "authorization");
+pub(super) fn filter(jwt: &Jwt, policy: &Policy) -> Value {
+    let shares_header = policy.identity().headers.iter().any(|name| name == "authorization");
     let otherwise = if shares_header { "allow_missing_or_failed" } else { "allow_missing" };
     json!({
         "name": "envoy.filters.http.jwt_authn",
@@ -58,13 +58,13 @@ pub(super) fn cluster(jwt: &Jwt, ca: Option<&Path>) -> Option<Value> {
     Some(cluster::named(&cluster_name(endpoint), std::slice::from_ref(endpoint), url.scheme() == "https", ca))
 }
 
-fn provider(jwt: &Jwt, policy: &Facts) -> Value {
+fn provider(jwt: &Jwt, policy: &Policy) -> Value {
     let mut provider = json!({
         "issuer": jwt.issuer,
         "from_headers": [{ "name": "Authorization", "value_prefix": "Bearer " }],
         "forward": false,
         "require_expiration": true,
-        "payload_in_metadata": policy.jwt_metadata,
+        "payload_in_metadata": policy.identity().jwt.as_ref().map(|jwt| jwt.metadata.as_str()),
     });
     if !jwt.audiences.is_empty() {
         provider["audiences"] = json!(jwt.audiences);

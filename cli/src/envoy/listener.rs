@@ -73,7 +73,7 @@ fn connection_manager(setup: &Setup<'_>) -> Value {
 fn filters(setup: &Setup<'_>) -> Vec<Value> {
     let mut filters = Vec::new();
     filters.extend(setup.jwt.as_ref().map(|jwt| jwt::filter(jwt, setup.policy)));
-    filters.push(wasm::filter(setup.policy, &setup.wasm));
+    filters.push(wasm::filter(setup));
     filters.extend(route::session_filter(&setup.upstreams));
     filters.push(json!({
         "name": "envoy.filters.http.router",

@@ -19,7 +19,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::policy_file::Facts;
+use toolgate_engine::policy::Policy;
+
 use crate::upstream::Upstream;
 
 pub(crate) use access_log::AccessLog;
@@ -29,8 +30,10 @@ pub(crate) use text::to_text;
 
 /// Everything the bootstrap depends on. All paths are absolute.
 pub(crate) struct Setup<'a> {
-    /// The policy.
-    pub(crate) policy: &'a Facts,
+    /// The policy, compiled.
+    pub(crate) policy: &'a Policy,
+    /// The policy as JSON text, for the filter.
+    pub(crate) document: &'a str,
     /// The compiled filter.
     pub(crate) wasm: PathBuf,
     /// Where agents connect.
@@ -59,7 +62,7 @@ impl Setup<'_> {
                 self.admin
             ));
         }
-        if self.policy.jwt_metadata.is_some() && self.jwt.is_none() {
+        if self.policy.identity().jwt.is_some() && self.jwt.is_none() {
             warnings.push("the policy reads JWTs, but without --jwks nothing verifies them: no subject matches".into());
         }
         warnings

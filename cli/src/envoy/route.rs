@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use toolgate_engine::policy::Server;
 
 use super::{Setup, buffers, listener};
-use crate::policy_file::ServerFacts;
 use crate::upstream::{Endpoint, Upstream};
 
 const SESSION_FILTER: &str = "envoy.filters.http.stateful_session";
@@ -14,13 +14,13 @@ const SESSION_FILTER: &str = "envoy.filters.http.stateful_session";
 /// before one without on the same path; the ones without are reachable on every host.
 pub(super) fn configuration(setup: &Setup<'_>) -> Value {
     let mut by_host: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for server in &setup.policy.servers {
+    for (_, server) in setup.policy.servers() {
         if let Some(host) = &server.host {
-            by_host.entry(host.to_ascii_lowercase()).or_default().push(route(setup, server));
+            by_host.entry(host.clone()).or_default().push(route(setup, server));
         }
     }
-    let anywhere = setup.policy.servers.iter().filter(|server| server.host.is_none());
-    let anywhere: Vec<Value> = anywhere.map(|server| route(setup, server)).collect();
+    let anywhere = setup.policy.servers().filter(|(_, server)| server.host.is_none());
+    let anywhere: Vec<Value> = anywhere.map(|(_, server)| route(setup, server)).collect();
     let mut hosts: Vec<Value> = by_host
         .into_iter()
         .map(|(host, mut routes)| {
@@ -62,10 +62,10 @@ pub(super) fn session_filter(upstreams: &[Upstream]) -> Option<Value> {
     })
 }
 
-fn route(setup: &Setup<'_>, server: &ServerFacts) -> Value {
-    let upstream = setup.upstreams.iter().find(|upstream| upstream.name == server.name);
+fn route(setup: &Setup<'_>, server: &Server) -> Value {
+    let upstream = setup.upstreams.iter().find(|upstream| *upstream.name == *server.name);
     let mut action = json!({
-        "cluster": server.name,
+        "cluster": *server.name,
         // An exact match is replaced as a whole; the query stays.
         "prefix_rewrite": upstream.map_or(server.path.as_str(), |upstream| upstream.path.as_str()),
         // The default of 15 s cuts event streams.
@@ -76,7 +76,7 @@ fn route(setup: &Setup<'_>, server: &ServerFacts) -> Value {
         rewrite_host(upstream, &mut action);
     }
     let mut route = json!({
-        "name": server.name,
+        "name": *server.name,
         "match": { "path": server.path },
         "route": action,
         "request_body_buffer_limit": buffers::limit(setup.policy),

@@ -1,16 +1,14 @@
 //! The filter itself.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 use toolgate_engine::policy::Hold;
 
-use crate::policy_file::Facts;
+use super::Setup;
 
 const NAME: &str = "toolgate";
 
 /// The filter, with the policy inline.
-pub(super) fn filter(policy: &Facts, wasm: &Path) -> Value {
+pub(super) fn filter(setup: &Setup<'_>) -> Value {
     let mut config = json!({
         "name": NAME,
         "root_id": NAME,
@@ -20,15 +18,15 @@ pub(super) fn filter(policy: &Facts, wasm: &Path) -> Value {
         "vm_config": {
             "vm_id": NAME,
             "runtime": "envoy.wasm.runtime.v8",
-            "code": { "local": { "filename": wasm } },
+            "code": { "local": { "filename": setup.wasm } },
         },
         // Not a Struct: that would arrive as binary protobuf.
         "configuration": {
             "@type": "type.googleapis.com/google.protobuf.StringValue",
-            "value": policy.document,
+            "value": setup.document,
         },
     });
-    if policy.hold == Hold::Headers {
+    if setup.policy.hold() == Hold::Headers {
         config["allow_on_headers_stop_iteration"] = json!(true);
     }
     json!({

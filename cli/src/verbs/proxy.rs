@@ -4,11 +4,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use toolgate_engine::policy::Policy;
 use url::Url;
 
 use crate::envoy::{DownstreamTls, Jwks, Jwt};
 use crate::failure::{Failure, Outcome};
-use crate::policy_file::Facts;
 use crate::upstream::{Endpoint, Upstream};
 
 /// What stands between agents and servers besides the filter.
@@ -62,9 +62,9 @@ impl ProxyArgs {
     }
 
     /// What `jwt_authn` is to verify.
-    pub(crate) fn jwt(&self, policy: &Facts) -> Outcome<Option<Jwt>> {
+    pub(crate) fn jwt(&self, policy: &Policy) -> Outcome<Option<Jwt>> {
         let (Some(jwks), Some(issuer)) = (&self.jwks, &self.jwt_issuer) else { return Ok(None) };
-        if policy.jwt_metadata.is_none() {
+        if policy.identity().jwt.is_none() {
             return Err(Failure::usage("--jwks is given, but the policy does not read JWTs")
                 .fix(r#"add "jwt": {"metadata": "jwt_payload", "claim": "sub"} to the policy's "identity""#));
         }
@@ -107,6 +107,11 @@ pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
         Ok(mut found) => found.next().ok_or_else(|| hint.to_owned()),
         Err(error) => Err(format!("{error}; {hint}")),
     }
+}
+
+/// The names of the policy's servers.
+pub(crate) fn server_names(policy: &Policy) -> Vec<&str> {
+    policy.servers().map(|(_, server)| &*server.name).collect()
 }
 
 fn parse_jwks(text: &str) -> Outcome<Jwks> {

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::proxy::{ProxyArgs, existing, parse_address};
+use super::proxy::{ProxyArgs, existing, parse_address, server_names};
 use crate::envoy::{self, AccessLog, Setup};
 use crate::failure::{Failure, Outcome};
-use crate::{policy_file, upstream};
+use crate::policy_file::PolicyFile;
+use crate::upstream;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -82,9 +83,10 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 fn envoy(args: &EnvoyArgs) -> Outcome {
     args.proxy.refuse_later()?;
-    let policy = policy_file::facts(&args.policy)?;
-    let upstreams = upstream::resolve(&args.upstreams, &policy.server_names())?;
-    let jwt = args.proxy.jwt(&policy)?;
+    let file = PolicyFile::load(&args.policy)?;
+    let policy = &file.policy;
+    let upstreams = upstream::resolve(&args.upstreams, &server_names(policy))?;
+    let jwt = args.proxy.jwt(policy)?;
     let setup = Setup {
         wasm: existing(&args.wasm, "--wasm")?,
         listen: args.listen,
@@ -92,7 +94,8 @@ fn envoy(args: &EnvoyArgs) -> Outcome {
         ca: args.proxy.ca(&upstreams, jwt.as_ref())?,
         tls: args.proxy.tls()?,
         access_logs: access_log(args)?,
-        policy: &policy,
+        policy,
+        document: &file.document,
         upstreams,
         jwt,
     };
