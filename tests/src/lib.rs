@@ -1,1 +1,51 @@
-//! Placeholder.
+//! What the end-to-end tests stand on: a real Envoy with the filter in it, scripted and real MCP servers behind it,
+//! scripted and real MCP clients in front of it.
+//!
+//! Everything listens on loopback, on ports found free at run time. Every process dies with the value that stands for
+//! it, and at the latest with the test process.
+
+pub mod client;
+pub mod envoy;
+pub mod gate;
+pub mod paths;
+pub mod ports;
+pub mod process;
+pub mod toolgate;
+pub mod upstream;
+pub mod wire;
+
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+/// No test needs longer than this; a hang becomes a failure that names itself.
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Runs one test's future on the runtime that all tests share.
+///
+/// Shared, because one Envoy and its scripted upstream serve many tests: on a runtime per test, the upstream would end
+/// with the test that happened to start it.
+///
+/// # Panics
+///
+/// When the future takes longer than [`TEST_TIMEOUT`].
+pub fn run<F: Future>(test: F) -> F::Output {
+    runtime().block_on(async {
+        tokio::time::timeout(TEST_TIMEOUT, test)
+            .await
+            .expect("the test took longer than TEST_TIMEOUT")
+    })
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a tokio runtime")
+    })
+}

@@ -1,0 +1,3 @@
+//! End-to-end tests: a real Envoy between scripted or real clients and servers.
+
+mod harness;
