@@ -5,8 +5,10 @@
 
 mod envoy;
 mod failure;
+mod grants;
 mod nearest;
 mod policy_file;
+mod style;
 mod upstream;
 mod verbs;
 
@@ -14,11 +16,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use verbs::render;
+use verbs::{check, explain, keygen, render, run, schema, who_can};
 
 /// Govern MCP traffic behind Envoy: which tools exist for a key, and which calls may run.
 #[derive(Debug, Parser)]
-#[command(name = "toolgate", version, max_term_width = 100)]
+#[command(name = "toolgate", version, max_term_width = 100, after_help = "Exit codes: 0 yes, 1 no, 2 usage.")]
 struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -26,15 +28,32 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Start a local Envoy with the filter in front of MCP servers.
+    Run(Box<run::Args>),
+    /// Say everything that is wrong with a policy.
+    Check(check::Args),
+    /// Tell a decision check by check, or what a key may do on a server.
+    Explain(explain::Args),
+    /// Tell which keys can call a tool, and through which grant.
+    WhoCan(who_can::Args),
+    /// Make a new key (shown once) and its policy entry.
+    Keygen(keygen::Args),
     /// Print configuration for a proxy.
     Render(render::Args),
+    /// Print the policy's JSON Schema.
+    Schema,
 }
 
 fn main() -> ExitCode {
     // Usage errors end with 2, as clap does by itself.
-    let args = Args::parse();
-    let outcome = match args.verb {
+    let outcome = match Args::parse().verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::WhoCan(args) => who_can::run(&args),
+        Verb::Keygen(args) => keygen::run(&args),
         Verb::Render(args) => render::run(args),
+        Verb::Schema => schema::run(),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -1,0 +1,93 @@
+//! `check`: everything that is wrong with a policy, and what is probably not meant.
+
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use toolgate_engine::policy::{Policy, PolicyError, Warning, lint};
+
+use super::{Format, now};
+use crate::failure::{NO, Outcome};
+use crate::policy_file;
+use crate::style::{BAD, GOOD, NOTE, PLACE};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Policies; each is checked on its own.
+    #[arg(required = true, value_name = "FILE")]
+    policies: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let reports = args.policies.iter().map(|path| Report::of(path)).collect::<Outcome<Vec<_>>>()?;
+    let valid = reports.iter().all(|report| report.errors.is_empty());
+    let mut out = anstream::stdout().lock();
+    match args.format {
+        Format::Text => reports.iter().try_for_each(|report| write!(out, "{report}"))?,
+        Format::Json => {
+            let files: Vec<Value> = reports.iter().map(Report::to_json).collect();
+            writeln!(out, "{}", json!({ "valid": valid, "files": files }))?;
+        }
+    }
+    Ok(if valid { 0 } else { NO })
+}
+
+struct Report<'a> {
+    path: &'a Path,
+    summary: String,
+    errors: Vec<PolicyError>,
+    warnings: Vec<Warning>,
+}
+
+impl<'a> Report<'a> {
+    fn of(path: &'a Path) -> Outcome<Self> {
+        let text = policy_file::read(path)?;
+        Ok(match Policy::compile(&text) {
+            Ok(policy) => {
+                let (servers, keys) = (policy.servers().count(), policy.keys().count());
+                let summary = format!("{servers} servers, {} roles, {keys} keys", policy.roles().count());
+                Self { path, summary, errors: Vec::new(), warnings: lint(&policy, now().seconds()) }
+            }
+            Err(errors) => Self { path, summary: String::new(), errors: errors.0, warnings: Vec::new() },
+        })
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "file": self.path,
+            "valid": self.errors.is_empty(),
+            "errors": self.errors,
+            "warnings": self.warnings,
+        })
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.path.display();
+        for error in &self.errors {
+            let at = if error.pointer.is_empty() { "(the whole document)" } else { &error.pointer };
+            writeln!(f, "{BAD}error{BAD:#}: {file}: {PLACE}{at}{PLACE:#}: {}", error.problem)?;
+            if !error.found.is_empty() {
+                writeln!(f, "    found:   {}", error.found)?;
+            }
+            if !error.allowed.is_empty() {
+                writeln!(f, "    allowed: {}", error.allowed)?;
+            }
+            if let Some(hint) = &error.hint {
+                writeln!(f, "    hint:    {hint}")?;
+            }
+        }
+        for Warning { pointer, message } in &self.warnings {
+            writeln!(f, "{NOTE}warning{NOTE:#}: {file}: {PLACE}{pointer}{PLACE:#}: {message}")?;
+        }
+        match self.errors.len() {
+            0 => writeln!(f, "{GOOD}valid{GOOD:#}: {file}: {}", self.summary),
+            1 => writeln!(f, "{file}: 1 error"),
+            more => writeln!(f, "{file}: {more} errors"),
+        }
+    }
+}

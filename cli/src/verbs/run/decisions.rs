@@ -1,0 +1,98 @@
+//! One line per decision, from Envoy's access log.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::style::{BAD, DIM, GOOD, NOTE};
+
+/// The line for one record of the access log; `None` if it is not one.
+pub(super) fn line(record: &str) -> Option<String> {
+    let record: Value = serde_json::from_str(record).ok().filter(Value::is_object)?;
+    let text = |name: &str| record.get(name).and_then(Value::as_str).map(clean);
+    let number = |name: &str| record.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let time = text("time").unwrap_or_default();
+    let time = time.get(11..19).unwrap_or_default();
+    let mut line = format!("{DIM}{time}{DIM:#} {}", verdict(text("decision"), text("would_deny")));
+    for part in [text("key").or(Some("-".to_owned())), Some(what(&text))].into_iter().flatten() {
+        // Writing to a string cannot fail.
+        let _ = write!(line, "  {part}");
+    }
+    let _ = write!(line, "  {DIM}{} {} ms{DIM:#}", number("status"), number("duration_ms"));
+    if let Some(detail) = text("detail") {
+        let _ = write!(line, "  {detail}");
+    }
+    Some(line)
+}
+
+/// Padded, so that what follows stands in columns.
+fn verdict(decision: Option<String>, would_deny: Option<String>) -> String {
+    match (decision.as_deref(), would_deny) {
+        (Some("allowed"), None) => format!("{GOOD}{:<22}{GOOD:#}", "allowed"),
+        (Some("allowed"), Some(reason)) => format!("{NOTE}{:<22}{NOTE:#}", format!("allowed (not {reason})")),
+        (Some(reason), _) => format!("{BAD}{:<22}{BAD:#}", format!("refused: {reason}")),
+        // Envoy answered by itself, before the filter.
+        (None, _) => format!("{NOTE}{:<22}{NOTE:#}", "no decision"),
+    }
+}
+
+/// Server, method and what it names, as far as they are known.
+fn what(text: &impl Fn(&str) -> Option<String>) -> String {
+    let name = text("gen_ai.tool.name").or_else(|| text("object"));
+    let place = match (text("server"), name) {
+        (Some(server), Some(name)) => format!("{server}/{name}"),
+        (Some(server), None) => server,
+        (None, _) => text("path").unwrap_or_else(|| "-".to_owned()),
+    };
+    match text("mcp.method.name").or_else(|| text("method")) {
+        Some(method) => format!("{method} {place}"),
+        None => place,
+    }
+}
+
+/// Names come from the wire: nothing in them may steer the terminal.
+fn clean(text: &str) -> String {
+    const SHOWN: usize = 200;
+    text.chars().take(SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::line;
+
+    fn plain(record: serde_json::Value) -> String {
+        anstream::adapter::strip_str(&line(&record.to_string()).unwrap()).to_string()
+    }
+
+    #[test]
+    fn tells_what_was_decided() {
+        let record = json!({
+            "time": "2026-11-20T21:24:09.914Z", "status": 200, "duration_ms": 3, "decision": "hidden", "key": "eng",
+            "server": "docs", "gen_ai.tool.name": "drop_table", "mcp.method.name": "tools/call", "detail": "why",
+        });
+        assert_eq!(
+            plain(record),
+            "21:24:09 refused: hidden         eng  tools/call docs/drop_table  200 3 ms  why"
+        );
+    }
+
+    #[test]
+    fn a_shadowed_refusal_is_not_plainly_allowed() {
+        let record = json!({ "time": "", "decision": "allowed", "would_deny": "quota", "key": "eng" });
+        assert!(plain(record).contains("allowed (not quota)"));
+    }
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        let record = json!({ "time": "", "decision": "hidden", "server": "docs", "gen_ai.tool.name": "\u{1b}[2J\r\u{9b}1m" });
+        assert!(!plain(record).contains(['\u{1b}', '\r', '\u{9b}']));
+    }
+
+    #[test]
+    fn what_is_no_record_is_no_decision() {
+        assert!(line("[2026-11-20] starting").is_none());
+        assert!(line("3").is_none());
+    }
+}

@@ -1,0 +1,120 @@
+//! `who-can`: the keys that can call a tool, through which grant, and who is stopped by what.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use toolgate_engine::decide::{Access, item_access};
+use toolgate_engine::identity::as_key;
+use toolgate_engine::mcp::method::List;
+use toolgate_engine::policy::{Key, KeyId, Mode, Policy, Server};
+
+use super::explain::find_server;
+use super::{Format, now};
+use crate::failure::{Failure, NO, Outcome};
+use crate::policy_file::PolicyFile;
+use crate::style::{BAD, DIM, GOOD, NOTE};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The policy.
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The tool.
+    #[arg(value_name = "SERVER/TOOL")]
+    tool: String,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let policy = PolicyFile::load(&args.policy)?.policy;
+    let Some((server, tool)) = args.tool.split_once('/') else {
+        return Err(Failure::usage(format!("{:?} is not a tool of a server", args.tool))
+            .fix("write it as SERVER/TOOL, for example docs/search"));
+    };
+    let server = policy.server(find_server(&policy, server)?);
+    let standings: Vec<Standing<'_>> =
+        policy.keys().map(|(id, key)| standing(&policy, id, key, server, tool)).collect();
+    let can = standings.iter().filter(|standing| standing.can()).count();
+    let mut out = anstream::stdout().lock();
+    match args.format {
+        Format::Json => {
+            let keys = |wanted: bool| -> Vec<Value> {
+                standings.iter().filter(|at| at.can() == wanted).map(Standing::to_json).collect()
+            };
+            writeln!(out, "{}", json!({ "tool": args.tool, "can": keys(true), "cannot": keys(false) }))?;
+        }
+        Format::Text => {
+            for standing in &standings {
+                standing.tell(&mut out)?;
+            }
+            writeln!(out, "{can} of {} keys can call {}", standings.len(), args.tool)?;
+        }
+    }
+    Ok(if can > 0 { 0 } else { NO })
+}
+
+/// How one key stands to the tool.
+struct Standing<'p> {
+    key: &'p str,
+    team: Option<&'p str>,
+    verdict: Verdict<'p>,
+}
+
+enum Verdict<'p> {
+    /// The key cannot call anything.
+    NoCaller(&'static str),
+    Access(Access<'p>),
+}
+
+fn standing<'p>(policy: &'p Policy, id: KeyId, key: &'p Key, server: &'p Server, tool: &str) -> Standing<'p> {
+    let verdict = match as_key(policy, id, now()) {
+        Ok(caller) => Verdict::Access(item_access(policy, &caller, server, List::Tools, tool)),
+        Err(no_caller) => Verdict::NoCaller(no_caller.why),
+    };
+    Standing { key: &key.name, team: key.team.as_deref(), verdict }
+}
+
+impl Standing<'_> {
+    /// A shadowed refusal lets the call through.
+    fn can(&self) -> bool {
+        match self.verdict {
+            Verdict::NoCaller(_) => false,
+            Verdict::Access(access) => access.is_listed(),
+        }
+    }
+
+    fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let name = self.key;
+        let team = self.team.map(|team| format!(" {DIM}(team {team}){DIM:#}")).unwrap_or_default();
+        match self.verdict {
+            Verdict::Access(Access::Granted { role, pattern }) => {
+                writeln!(out, "{GOOD}✓{GOOD:#} {name}{team}  allowed by {pattern:?} of role {role:?}")
+            }
+            Verdict::Access(Access::Refused { why, mode: Mode::Shadow }) => {
+                writeln!(out, "{NOTE}~{NOTE:#} {name}{team}  in shadow mode only: {why}")
+            }
+            Verdict::Access(Access::Refused { why, mode: Mode::Enforce }) => {
+                writeln!(out, "{BAD}✗{BAD:#} {name}{team}  {why}")
+            }
+            Verdict::NoCaller(why) => writeln!(out, "{BAD}✗{BAD:#} {name}{team}  {why}"),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut entry = json!({ "key": self.key, "team": self.team });
+        match self.verdict {
+            Verdict::NoCaller(why) => entry["why"] = json!(why),
+            Verdict::Access(Access::Granted { role, pattern }) => {
+                entry["role"] = json!(role);
+                entry["pattern"] = json!(pattern);
+            }
+            Verdict::Access(Access::Refused { why, mode }) => {
+                entry["why"] = json!(why.to_string());
+                entry["shadow"] = json!(mode == Mode::Shadow);
+            }
+        }
+        entry
+    }
+}
