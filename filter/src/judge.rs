@@ -26,7 +26,7 @@ pub trait Judge {
     /// The whole response body.
     fn response_body(&mut self, body: &[u8], store: &dyn Store) -> ResultStep;
     /// One window of a streamed response body.
-    fn response_chunk(&mut self, window: &[u8], end: bool, store: &dyn Store) -> ChunkStep;
+    fn response_chunk(&mut self, window: &[u8], store: &dyn Store) -> ChunkStep;
     /// A host call failed before the verdict.
     fn fault(&mut self) -> LocalReply;
     /// The reason of the decision so far.
@@ -57,8 +57,8 @@ impl Judge for Exchange {
     fn response_body(&mut self, body: &[u8], store: &dyn Store) -> ResultStep {
         self.response_body(body, store)
     }
-    fn response_chunk(&mut self, window: &[u8], end: bool, store: &dyn Store) -> ChunkStep {
-        self.response_chunk(window, end, store)
+    fn response_chunk(&mut self, window: &[u8], store: &dyn Store) -> ChunkStep {
+        self.response_chunk(window, store)
     }
     fn fault(&mut self) -> LocalReply {
         self.fault()

@@ -161,9 +161,14 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
                 self.response = ResponsePhase::Passing;
                 Ok(Flow::Continue)
             }
-            (ResponsePhase::Start, RequestPhase::Held(_) | RequestPhase::Passing) => {
+            // An answer before the verdict: Envoy's own (a limit, a timeout) or, with its head gone ahead, the
+            // upstream's. What it answers, whoever it is, is not the body that nobody has judged: that stays here.
+            (ResponsePhase::Start, RequestPhase::Held(_)) => {
+                deadlines::forget(self.context_id);
+                self.request = RequestPhase::Stopped;
                 self.judge_response_head(end_of_stream)
             }
+            (ResponsePhase::Start, RequestPhase::Passing) => self.judge_response_head(end_of_stream),
             (ResponsePhase::Own | ResponsePhase::Passing, _) => Ok(Flow::Continue),
             _ => Ok(Flow::Pause),
         };
@@ -188,7 +193,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             ResponsePhase::Passing | ResponsePhase::Own | ResponsePhase::Dropping => Ok(Flow::Continue),
             ResponsePhase::Start | ResponsePhase::Stopped => Ok(Flow::Pause),
             ResponsePhase::Held(hold) => self.judge_response_body(hold, response::End::Trailers),
-            ResponsePhase::Streaming => self.end_windows(),
+            ResponsePhase::Streaming => Ok(self.pass()),
         };
         outcome.unwrap_or_else(|fault| self.response_fault(&fault))
     }

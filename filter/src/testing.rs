@@ -181,7 +181,7 @@ pub(crate) struct Script {
     pub(crate) max_result: usize,
     pub(crate) too_large: ResultStep,
     pub(crate) result: ResultStep,
-    pub(crate) chunk: fn(&[u8], bool) -> ChunkStep,
+    pub(crate) chunk: fn(&[u8]) -> ChunkStep,
     /// What was asked, in order.
     pub(crate) asked: Rc<RefCell<Vec<String>>>,
 }
@@ -199,7 +199,7 @@ impl Default for Script {
             max_result: 1000,
             too_large: ResultStep::Keep,
             result: ResultStep::Keep,
-            chunk: |_, _| ChunkStep::Keep,
+            chunk: |_| ChunkStep::Keep,
             asked: Rc::default(),
         }
     }
@@ -254,9 +254,9 @@ impl Judge for Script {
         self.ask(format!("result {}", text(body)));
         self.result.clone()
     }
-    fn response_chunk(&mut self, window: &[u8], end: bool, _store: &dyn Store) -> ChunkStep {
-        self.ask(format!("chunk {} end={end}", text(window)));
-        (self.chunk)(window, end)
+    fn response_chunk(&mut self, window: &[u8], _store: &dyn Store) -> ChunkStep {
+        self.ask(format!("chunk {}", text(window)));
+        (self.chunk)(window)
     }
     fn fault(&mut self) -> LocalReply {
         self.ask("fault".into());

@@ -51,11 +51,11 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             ResponseStep::Stream(edits) => {
                 self.apply(Direction::Response, &edits)?;
                 self.response = ResponsePhase::Streaming;
-                if end_of_stream {
-                    self.end_windows()
+                Ok(if end_of_stream {
+                    self.pass()
                 } else {
-                    Ok(Flow::Continue)
-                }
+                    Flow::Continue
+                })
             }
             ResponseStep::Replace(reply) => Ok(self.reply(Direction::Response, &reply)),
         }
@@ -83,31 +83,18 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     }
 
     pub(super) fn judge_window(&mut self, size: usize, end_of_stream: bool) -> Outcome {
-        if size == 0 && !end_of_stream {
-            return Ok(Flow::Continue);
-        }
-        let window = self.whole_body(Direction::Response, size)?;
-        match self
-            .judge
-            .response_chunk(&window, end_of_stream, &SharedData(&self.host))
-        {
-            ChunkStep::Keep => {}
-            ChunkStep::Rewrite(bytes) => self.replace(size, &bytes)?,
+        if size > 0 {
+            let window = self.whole_body(Direction::Response, size)?;
+            match self.judge.response_chunk(&window, &SharedData(&self.host)) {
+                ChunkStep::Keep => {}
+                ChunkStep::Rewrite(bytes) => self.replace(size, &bytes)?,
+            }
         }
         Ok(if end_of_stream {
             self.pass()
         } else {
             Flow::Continue
         })
-    }
-
-    /// The end of a streamed body in a callback that cannot emit bytes.
-    pub(super) fn end_windows(&mut self) -> Outcome {
-        match self.judge.response_chunk(&[], true, &SharedData(&self.host)) {
-            ChunkStep::Keep => Ok(self.pass()),
-            ChunkStep::Rewrite(bytes) if bytes.is_empty() => Ok(self.pass()),
-            ChunkStep::Rewrite(_) => Err(Fault("adding to a finished body", HostStatus::INTERNAL_FAILURE)),
-        }
     }
 
     pub(super) fn drop_window(&mut self, size: usize) -> Outcome {
@@ -170,7 +157,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     }
 
     /// The verdict on the response is complete.
-    fn pass(&mut self) -> Flow {
+    pub(super) fn pass(&mut self) -> Flow {
         self.export();
         self.response = ResponsePhase::Passing;
         Flow::Continue
