@@ -55,6 +55,9 @@ pub struct PolicyError {
     pub allowed: String,
     /// What was probably meant.
     pub hint: Option<String>,
+    /// Says that nothing within the place does what is needed, so may follow from any error there.
+    #[serde(skip)]
+    whole: bool,
 }
 
 impl PolicyError {
@@ -65,6 +68,7 @@ impl PolicyError {
             found: String::new(),
             allowed: String::new(),
             hint: None,
+            whole: false,
         }
     }
 
@@ -80,6 +84,16 @@ impl PolicyError {
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn hint_if(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    pub(super) fn whole(mut self) -> Self {
+        self.whole = true;
         self
     }
 
@@ -129,20 +143,20 @@ impl Errors {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.listed.is_empty()
-    }
-
     pub(super) fn iter(&self) -> std::slice::Iter<'_, PolicyError> {
         self.listed.iter()
     }
 
-    /// Adds those of `other` that do not speak about a place where this one has spoken already:
-    /// they may only follow from the first error there.
+    /// Adds those of `other` that do not merely follow from what is known to be wrong.
     pub(super) fn add_unrelated(&mut self, other: Errors) {
         let known: Vec<String> = self.iter().map(|error| error.pointer.clone()).collect();
+        let follows = |error: &PolicyError| {
+            known
+                .iter()
+                .any(|known| within(&error.pointer, known) || (error.whole && within(known, &error.pointer)))
+        };
         for error in other.listed {
-            if !known.iter().any(|pointer| related(pointer, &error.pointer)) {
+            if !follows(&error) {
                 self.add(error);
             }
         }
@@ -150,15 +164,20 @@ impl Errors {
     }
 
     /// `value` if there were no errors.
-    pub(super) fn into_result<T>(mut self, value: T) -> Result<T, PolicyErrors> {
+    pub(super) fn into_result<T>(self, value: T) -> Result<T, PolicyErrors> {
         if self.listed.is_empty() {
-            return Ok(value);
+            Ok(value)
+        } else {
+            Err(self.into_errors())
         }
+    }
+
+    pub(super) fn into_errors(mut self) -> PolicyErrors {
         if self.unlisted > 0 {
             let more = format!("{} more errors are not listed", self.unlisted);
             self.listed.push(PolicyError::new(&At::Root, more));
         }
-        Err(PolicyErrors(self.listed))
+        PolicyErrors(self.listed)
     }
 }
 
@@ -235,9 +254,9 @@ pub(super) fn listed(names: impl IntoIterator<Item = impl AsRef<str>>) -> String
     }
 }
 
-/// Whether one of two pointers lies at or below the other.
-fn related(a: &str, b: &str) -> bool {
-    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-    long.strip_prefix(short)
+/// Whether `pointer` is `outer` or lies below it.
+fn within(pointer: &str, outer: &str) -> bool {
+    pointer
+        .strip_prefix(outer)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

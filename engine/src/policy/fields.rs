@@ -16,8 +16,7 @@ pub(super) enum Shape {
         names: &'static [&'static str],
         later: &'static [&'static str],
     },
-    /// The shape, or `null`.
-    Nullable(&'static Shape),
+    TextOrNull,
     List(&'static Shape),
     /// An object whose members have names of the author's choice.
     Map(&'static Shape),
@@ -88,7 +87,7 @@ static IDENTITY: Object = Object {
     fields: &[
         field("headers", TEXTS),
         field("jwt", Shape::Object(&JWT)),
-        field("anonymous", Shape::Nullable(&Shape::Text)),
+        field("anonymous", Shape::TextOrNull),
     ],
     later: &[],
 };

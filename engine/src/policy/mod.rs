@@ -63,12 +63,7 @@ pub struct Policy {
 impl Policy {
     /// Compiles a policy document, or reports everything that is wrong with it.
     pub fn compile(text: &[u8]) -> Result<Policy, PolicyErrors> {
-        let mut errors = Errors::default();
-        let Some(raw) = read::read(text, &mut errors) else {
-            return errors
-                .into_result(())
-                .and_then(|()| Err(PolicyErrors(Vec::new())));
-        };
+        let (raw, mut errors) = read::read(text)?;
         let mut further = Errors::default();
         let policy = compile::compile(raw, &mut further);
         errors.add_unrelated(further);

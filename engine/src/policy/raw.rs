@@ -58,6 +58,7 @@ objects! {
         roles: BTreeMap<String, Role>,
         /// Teams that keys belong to, by name.
         #[serde(default)]
+        #[allow(clippy::zero_sized_map_values, reason = "teams will have limits of their own")]
         teams: BTreeMap<String, Team>,
         /// Virtual keys, by name.
         #[serde(default)]

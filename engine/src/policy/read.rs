@@ -1,10 +1,11 @@
 //! Text to raw: strict JSON first, then the shape.
 
 use serde::Deserialize as _;
+use serde_json::Value;
 
-use super::error::{At, Errors, PolicyError};
+use super::error::{At, Errors, PolicyError, PolicyErrors, quoted};
 use super::{raw, shape};
-use crate::json;
+use crate::json::{self, ErrorKind};
 
 /// Bounds on the document. Ten thousand keys are members of one object.
 const LIMITS: json::Limits = json::Limits {
@@ -12,36 +13,63 @@ const LIMITS: json::Limits = json::Limits {
     members: 100_000,
 };
 
-/// Reads the document, repaired where its shape is wrong; nothing if the errors leave too little
-/// to say anything more about.
-pub(super) fn read(text: &[u8], errors: &mut Errors) -> Option<raw::Policy> {
-    if let Err(error) = json::parse(text, &LIMITS) {
-        let problem = format!("not the JSON that is accepted: {error}");
-        errors.add(PolicyError::new(&At::Root, problem).found(place(text, error.offset)));
-        return None;
-    }
-    let mut document: serde_json::Value = match serde_json::from_slice(text) {
-        Ok(document) => document,
-        Err(error) => {
-            errors.add(PolicyError::new(&At::Root, format!("not JSON: {error}")));
-            return None;
-        }
-    };
-    shape::check(&mut document, errors);
+/// Reads the document, repaired where its shape is wrong. Fails if the errors leave too little to
+/// say anything more about.
+pub(super) fn read(text: &[u8]) -> Result<(raw::Policy, Errors), PolicyErrors> {
+    let mut errors = Errors::default();
+    let mut document = parse(text)?;
+    shape::check(&mut document, &mut errors);
     // What refers to a section that is broken as a whole would all be reported as unknown.
     let whole_section = |pointer: &str| pointer.matches('/').count() < 2 || pointer.starts_with("/identity/");
     if errors.iter().any(|error| whole_section(&error.pointer)) {
-        return None;
+        return Err(errors.into_errors());
     }
-    raw::Policy::deserialize(document)
-        .map_err(|error| errors.add(PolicyError::new(&At::Root, format!("not a policy: {error}"))))
-        .ok()
+    match raw::Policy::deserialize(document) {
+        Ok(raw) => Ok((raw, errors)),
+        // The shape check knows every type that the raw policy has; if ever it does not, this says so.
+        Err(error) => {
+            errors.add(PolicyError::new(&At::Root, format!("not a policy: {error}")));
+            Err(errors.into_errors())
+        }
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Value, PolicyErrors> {
+    let strict = json::parse(text, &LIMITS).map_err(|error| {
+        let problem = format!("not JSON as it is accepted here: {}", error.kind);
+        let key = (error.kind == ErrorKind::DuplicateKey)
+            .then(|| key_at(text, error.offset))
+            .flatten();
+        let place = place(text, error.offset);
+        let found = key.map_or(place.clone(), |key| format!("{} {place}", quoted(key)));
+        PolicyErrors(vec![PolicyError::new(&At::Root, problem).found(found)])
+    });
+    strict?;
+    serde_json::from_slice(text)
+        .map_err(|error| PolicyErrors(vec![PolicyError::new(&At::Root, format!("not JSON: {error}"))]))
 }
 
 /// Line and column for people, both from 1.
 fn place(text: &[u8], offset: usize) -> String {
     let before = text.get(..offset).unwrap_or(text);
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|b| **b != b'\n').count() + 1;
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
+    let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+    let column = String::from_utf8_lossy(before.get(start..).unwrap_or_default())
+        .chars()
+        .count()
+        + 1;
     format!("at line {line}, column {column}")
+}
+
+/// The key at an offset, as written between its quotes.
+fn key_at(text: &[u8], offset: usize) -> Option<&str> {
+    let rest = std::str::from_utf8(text.get(offset..)?).ok()?;
+    let rest = rest.strip_prefix('"').unwrap_or(rest);
+    let mut escaped = false;
+    let end = rest.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    rest.get(..end?)
 }

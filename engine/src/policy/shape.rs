@@ -18,8 +18,7 @@ fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, errors: &mut Errors) -> b
         (Shape::Bool, Value::Bool(_))
         | (Shape::Text, Value::String(_))
         | (Shape::Schema, Value::Object(_))
-        | (Shape::Nullable(_), Value::Null) => true,
-        (Shape::Nullable(shape), value) => fits(shape, value, at, errors),
+        | (Shape::TextOrNull, Value::String(_) | Value::Null) => true,
         (Shape::Count, Value::Number(number)) if number.is_u64() => true,
         (Shape::OneOf { names, later }, Value::String(name)) => one_of(names, later, name, at, errors),
         (Shape::List(shape), Value::Array(elements)) => {
@@ -94,13 +93,11 @@ fn map(shape: &Shape, members: &mut Map<String, Value>, at: &At<'_>, errors: &mu
 fn fields(object: &Object, members: &mut Map<String, Value>, at: &At<'_>, errors: &mut Errors) {
     members.retain(|name, value| {
         let at = at.member(name);
-        match object.fields.iter().find(|field| field.name == name) {
-            Some(field) => fits(&field.shape, value, &at, errors),
-            None => {
-                errors.add(unknown(object, name, &at));
-                false
-            }
+        if let Some(field) = object.fields.iter().find(|field| field.name == name) {
+            return fits(&field.shape, value, &at, errors);
         }
+        errors.add(unknown(object, name, &at));
+        false
     });
     for field in object.fields.iter().filter(|field| field.required) {
         if !members.contains_key(field.name) {
@@ -150,7 +147,7 @@ fn expected(shape: &Shape) -> String {
         Shape::Count => "a whole number".to_owned(),
         Shape::Text => "a string".to_owned(),
         Shape::OneOf { names, .. } => alternatives(names),
-        Shape::Nullable(shape) => format!("{} or null", expected(shape)),
+        Shape::TextOrNull => "a string or null".to_owned(),
         Shape::List(shape) => format!("a list, each element {}", expected(shape)),
         Shape::Map(_) | Shape::Object(_) => "an object".to_owned(),
         Shape::Schema => "a JSON Schema as an object".to_owned(),

@@ -39,7 +39,7 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
         let at = at.member(&name);
         names::check(&name, "key", &at, errors);
         if raw.sha256.is_empty() && raw.subjects.is_empty() && context.identity.anonymous != Some(id) {
-            let error = PolicyError::new(&at, "nothing presents this key");
+            let error = PolicyError::new(&at, "nothing presents this key").whole();
             errors.add(
                 error.allowed("\"sha256\" or \"subjects\", unless \"identity.anonymous\" names the key"),
             );
@@ -225,10 +225,7 @@ fn expires(text: &str, at: &At<'_>, errors: &mut Errors) -> Option<u64> {
             text.replacen(' ', "T", 1),
         ];
         let meant = meant.iter().find(|text| time::parse(text).is_some());
-        errors.add(PolicyError {
-            hint: meant.map(|text| format!("did you mean {}?", quoted(text))),
-            ..error
-        });
+        errors.add(error.hint_if(meant.map(|text| format!("did you mean {}?", quoted(text)))));
     }
     seconds
 }

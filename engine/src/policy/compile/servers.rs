@@ -103,7 +103,7 @@ fn check_path(path: &str, at: &At<'_>, errors: &mut Errors) -> bool {
     let error = PolicyError::new(at, problem)
         .found(quoted(path))
         .allowed("a normalised path like \"/docs/mcp\"");
-    errors.add(PolicyError { hint, ..error });
+    errors.add(error.hint_if(hint));
     false
 }
 
@@ -151,7 +151,7 @@ fn check_host(host: &str, at: &At<'_>, errors: &mut Errors) -> Option<String> {
     let error = PolicyError::new(at, problem)
         .found(quoted(host))
         .allowed("a host name without scheme and port");
-    errors.add(PolicyError { hint, ..error });
+    errors.add(error.hint_if(hint));
     None
 }
 

@@ -54,7 +54,7 @@ fn body_timeout(text: &str, at: &At<'_>, errors: &mut Errors) -> Duration {
             let error = PolicyError::new(at, "not a duration")
                 .found(quoted(text))
                 .allowed(duration::ALLOWED);
-            errors.add(PolicyError { hint, ..error });
+            errors.add(error.hint_if(hint));
             Duration::ZERO
         }
     }
@@ -71,10 +71,7 @@ pub(super) fn origins(origins: Vec<String>, errors: &mut Errors) -> HashSet<Box<
         match misfit(&origin) {
             Some((problem, hint)) => {
                 let error = PolicyError::new(&at, problem).found(quoted(&origin));
-                errors.add(PolicyError {
-                    hint,
-                    ..error.allowed("scheme://host[:port] or \"null\"")
-                });
+                errors.add(error.allowed("scheme://host[:port] or \"null\"").hint_if(hint));
             }
             None => {
                 if !known.insert(origin.as_bytes().into()) {

@@ -1,6 +1,6 @@
 //! Many patterns, found by text: exact ones by hash, globs by their literal prefix.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use super::Glob;
@@ -87,53 +87,70 @@ impl PatternIndex {
             .flat_map(|entry| &entry.globs)
     }
 
-    /// Pairs of patterns with different ids that some text matches both of, up to `most`.
-    pub(in crate::policy) fn overlaps(&self, most: usize) -> Vec<(u32, u32)> {
-        let mut pairs = Vec::new();
-        let mut add = |a: u32, b: u32| {
-            if a != b {
-                pairs.push((a.min(b), a.max(b)));
+    /// Pairs of different ids with patterns that some text matches both of.
+    ///
+    /// Bounded: gives up after [`MAX_PAIRS`] pairs or [`MAX_COMPARISONS`] comparisons.
+    pub(in crate::policy) fn overlaps(&self) -> Overlaps {
+        let mut pairs = BTreeSet::new();
+        let mut left = MAX_COMPARISONS;
+        let complete = self.compare(&mut |a, b, meet| {
+            if a != b && meet() {
+                pairs.insert((a.min(b), a.max(b)));
             }
-            if pairs.len() < most {
+            left = left.saturating_sub(1);
+            if left > 0 && pairs.len() < MAX_PAIRS {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
             }
-        };
-        // Breaking off early is the point of the bound; what was found so far is returned.
-        let _ = self.each_overlap(&mut add);
-        pairs.sort_unstable();
-        pairs.dedup();
-        pairs
+        });
+        Overlaps {
+            pairs,
+            complete: complete.is_continue(),
+        }
     }
 
-    fn each_overlap(&self, add: &mut impl FnMut(u32, u32) -> ControlFlow<()>) -> ControlFlow<()> {
+    /// Calls `pair` with every two patterns that could meet, and with what finds out whether they do.
+    fn compare(&self, pair: &mut PairVisitor<'_>) -> ControlFlow<()> {
         for (text, ids) in &self.exact {
             for (index, id) in ids.iter().enumerate() {
                 for other in ids.iter().skip(index + 1) {
-                    add(*id, *other)?;
+                    pair(*id, *other, &|| true)?;
                 }
                 for (other, glob) in self.candidates(text) {
-                    if glob.matches(text) {
-                        add(*id, *other)?;
-                    }
+                    pair(*id, *other, &|| glob.matches(text))?;
                 }
             }
         }
-        // Globs can only meet if one's prefix begins with the other's.
+        // Two globs can only meet if one's prefix begins with the other's.
         for entry in &self.globs {
-            for (index, (id, glob)) in entry.globs.iter().enumerate() {
-                let same = entry.globs.iter().skip(index + 1);
-                let outer = std::iter::successors(entry.parent, |index| self.globs.get(*index)?.parent)
+            let outer = || {
+                std::iter::successors(entry.parent, |index| self.globs.get(*index)?.parent)
                     .filter_map(|index| self.globs.get(index))
-                    .flat_map(|outer| &outer.globs);
-                for (other, other_glob) in same.chain(outer) {
-                    if glob.intersects(other_glob) {
-                        add(*id, *other)?;
-                    }
+                    .flat_map(|outer| &outer.globs)
+            };
+            for (index, (id, glob)) in entry.globs.iter().enumerate() {
+                for (other, other_glob) in entry.globs.iter().skip(index + 1).chain(outer()) {
+                    pair(*id, *other, &|| glob.intersects(other_glob))?;
                 }
             }
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Most overlaps worth telling.
+const MAX_PAIRS: usize = 100;
+/// Most comparisons of two patterns.
+const MAX_COMPARISONS: usize = 200_000;
+
+type PairVisitor<'a> = dyn FnMut(u32, u32, &dyn Fn() -> bool) -> ControlFlow<()> + 'a;
+
+/// Patterns that some text matches two of.
+#[derive(Debug)]
+pub(in crate::policy) struct Overlaps {
+    /// Ids, the lower first.
+    pub(in crate::policy) pairs: BTreeSet<(u32, u32)>,
+    /// Whether every two patterns were compared.
+    pub(in crate::policy) complete: bool,
 }
