@@ -15,6 +15,7 @@
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
+mod keys;
 mod number;
 pub mod reserved;
 mod string;
@@ -25,6 +26,8 @@ mod value;
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod view_tests;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,18 +1,8 @@
 //! The validating pass.
 
-use super::string::{find_special, hex_unit, unescape_into};
+use super::keys::{Keys, Mark};
+use super::string::{find_special, hex_unit};
 use super::{Error, ErrorKind, Limits, Member, Message, Value};
-use std::borrow::Cow;
-
-/// Up to this many keys are compared pairwise; more are sorted first. Neither depends on hashing,
-/// so there is nothing to flood.
-const PAIRWISE: usize = 8;
-
-/// Members of all open objects together, as a multiple of [`Limits::members`].
-const OPEN_OBJECTS: usize = 4;
-
-/// Bytes of unescaped key text held at once, over all open objects.
-const DECODED_BYTES: usize = 256 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -33,10 +23,9 @@ pub(super) fn validate(bytes: &[u8], limits: Limits, record: bool) -> Result<Mes
         text,
         bytes,
         pos: 0,
-        limits,
+        depth: limits.depth,
         frames: Vec::new(),
-        keys: Vec::new(),
-        decoded: String::new(),
+        keys: Keys::new(text, limits.members),
         record,
         members: Vec::new(),
         params: None,
@@ -53,13 +42,10 @@ struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     pos: usize,
-    limits: Limits,
-    /// The open objects and arrays, outermost first; at most `limits.depth`.
+    depth: usize,
+    /// The open objects and arrays, outermost first; at most `depth`.
     frames: Vec<Frame>,
-    /// The keys of all open objects, outermost first.
-    keys: Vec<Key>,
-    /// The unescaped text of those keys that have escapes.
-    decoded: String,
+    keys: Keys<'a>,
     record: bool,
     members: Vec<Member<'a>>,
     params: Option<Vec<Member<'a>>>,
@@ -71,23 +57,10 @@ struct Frame {
     object: bool,
     /// The object that is the value of `params` in the root.
     params: bool,
-    /// Where its keys start in [`Scanner::keys`].
-    keys: usize,
-    /// Where its unescaped keys start in [`Scanner::decoded`].
-    decoded: usize,
+    /// Where its keys start.
+    keys: Mark,
     /// Where the value of its current member starts in the text.
     value: usize,
-}
-
-/// Offsets are 32 bits wide to halve the scratch; longer texts are refused up front.
-#[derive(Clone, Copy)]
-struct Key {
-    /// Offset of its first byte in the text, after the quote.
-    at: u32,
-    /// Bytes after unescaping.
-    len: u32,
-    /// Offset in [`Scanner::decoded`] if it has escapes.
-    decoded: Option<std::num::NonZeroU32>,
 }
 
 impl<'a> Scanner<'a> {
@@ -133,7 +106,7 @@ impl<'a> Scanner<'a> {
             let Some(&frame) = self.frames.last() else {
                 return Ok(false);
             };
-            if self.record && frame.object && self.frames.len() <= 2 {
+            if self.record && (frame.params || self.frames.len() == 1) && frame.object {
                 self.record_member(frame);
             }
             self.white();
@@ -146,11 +119,7 @@ impl<'a> Scanner<'a> {
                     }
                     return Ok(true);
                 }
-                (Some(b'}'), true) => {
-                    self.refuse_duplicates(frame)?;
-                    self.keys.truncate(frame.keys);
-                    self.decoded.truncate(frame.decoded);
-                }
+                (Some(b'}'), true) => self.keys.end(frame.keys)?,
                 (Some(b']'), false) => {}
                 (_, true) => return self.syntax("a comma or the end of the object was expected"),
                 (_, false) => return self.syntax("a comma or the end of the array was expected"),
@@ -161,7 +130,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn open(&mut self, object: bool) -> Result<bool, Error> {
-        if self.frames.len() >= self.limits.depth {
+        if self.frames.len() >= self.depth {
             return self.fail(ErrorKind::Depth);
         }
         let params = self.record && object && self.at_params();
@@ -174,12 +143,10 @@ impl<'a> Scanner<'a> {
             self.pos += 1;
             return Ok(false);
         }
-        let (keys, decoded) = (self.keys.len(), self.decoded.len());
         self.frames.push(Frame {
             object,
             params,
-            keys,
-            decoded,
+            keys: self.keys.mark(),
             value: 0,
         });
         if object {
@@ -190,11 +157,7 @@ impl<'a> Scanner<'a> {
 
     /// Whether the value here is that of `params` in the root object.
     fn at_params(&self) -> bool {
-        matches!(self.frames.as_slice(), [root] if root.object)
-            && self
-                .keys
-                .last()
-                .is_some_and(|key| self.key_bytes(key) == b"params")
+        matches!(self.frames.as_slice(), [root] if root.object) && self.keys.last_is("params")
     }
 
     /// Reads a key and its colon, and stops in front of the value.
@@ -206,116 +169,29 @@ impl<'a> Scanner<'a> {
         let start = self.pos;
         let escaped = self.string(true)?;
         let end = self.pos - 1;
-        self.push_key(start, end, escaped)?;
+        let Some(frame) = self.frames.last() else {
+            return Ok(());
+        };
+        self.keys.push(frame.keys, start, end, escaped)?;
         self.white();
         if self.peek() != Some(b':') {
             return self.syntax("a colon was expected");
         }
         self.pos += 1;
         self.white();
-        let pos = self.pos;
         if let Some(frame) = self.frames.last_mut() {
-            frame.value = pos;
+            frame.value = self.pos;
         }
         Ok(())
-    }
-
-    fn push_key(&mut self, start: usize, end: usize, escaped: bool) -> Result<(), Error> {
-        let own = self.frames.last().map_or(0, |frame| frame.keys);
-        let too_many = self.keys.len() - own >= self.limits.members
-            || self.keys.len() >= self.limits.members.saturating_mul(OPEN_OBJECTS);
-        if too_many || (escaped && self.decoded.len() + (end - start) > DECODED_BYTES) {
-            return Err(Error {
-                kind: ErrorKind::Members,
-                offset: start,
-            });
-        }
-        let mut len = end - start;
-        let mut decoded = None;
-        if escaped {
-            if self.decoded.is_empty() {
-                // Offset 0 stands for "not there".
-                self.decoded.push('\0');
-            }
-            let from = self.decoded.len();
-            unescape_into(self.slice(start, end), &mut self.decoded);
-            len = self.decoded.len() - from;
-            decoded = std::num::NonZeroU32::new(narrow(from));
-        }
-        self.keys.push(Key {
-            at: narrow(start),
-            len: narrow(len),
-            decoded,
-        });
-        Ok(())
-    }
-
-    fn refuse_duplicates(&mut self, frame: Frame) -> Result<(), Error> {
-        let mut keys = std::mem::take(&mut self.keys);
-        let duplicate = self.find_duplicate(keys.get_mut(frame.keys..).unwrap_or(&mut []));
-        self.keys = keys;
-        match duplicate {
-            None => Ok(()),
-            Some(at) => Err(Error {
-                kind: ErrorKind::DuplicateKey,
-                offset: at as usize,
-            }),
-        }
-    }
-
-    /// The offset of a key that another one in front of it equals.
-    fn find_duplicate(&self, keys: &mut [Key]) -> Option<u32> {
-        if keys.len() <= PAIRWISE {
-            let mut rest = &*keys;
-            while let Some((key, later)) = rest.split_first() {
-                if let Some(same) = later.iter().find(|other| self.same_key(key, other)) {
-                    return Some(same.at);
-                }
-                rest = later;
-            }
-            return None;
-        }
-        // By length first: cheaper, and any total order will do. Comparing costs at most the
-        // shorter key, so sorting costs at most the text of the keys times log(members).
-        let order = |key: &Key| (key.len, self.key_bytes(key));
-        keys.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
-        let mut pairs = keys.iter().zip(keys.iter().skip(1));
-        pairs
-            .find(|(a, b)| self.same_key(a, b))
-            .map(|(a, b)| a.at.max(b.at))
-    }
-
-    #[inline]
-    fn same_key(&self, a: &Key, b: &Key) -> bool {
-        a.len == b.len && self.key_bytes(a) == self.key_bytes(b)
-    }
-
-    fn key_bytes(&self, key: &Key) -> &[u8] {
-        let (bytes, start) = match key.decoded {
-            None => (self.bytes, key.at as usize),
-            Some(from) => (self.decoded.as_bytes(), from.get() as usize),
-        };
-        bytes.get(start..start + key.len as usize).unwrap_or(&[])
     }
 
     fn record_member(&mut self, frame: Frame) {
         let Some(key) = self.keys.last() else { return };
-        let (start, len) = (key.at as usize, key.len as usize);
-        let key = match key.decoded {
-            None => Cow::Borrowed(self.slice(start, start + len)),
-            Some(from) => {
-                let from = from.get() as usize;
-                Cow::Owned(self.decoded.get(from..from + len).unwrap_or("").to_owned())
-            }
-        };
-        let member = Member {
-            key,
-            value: Value::new(self.slice(frame.value, self.pos)),
-        };
+        let value = Value::new(self.slice(frame.value, self.pos));
         if self.frames.len() == 1 {
-            self.members.push(member);
+            self.members.push(Member { key, value });
         } else if let (true, Some(params)) = (frame.params, &mut self.params) {
-            params.push(member);
+            params.push(Member { key, value });
         }
     }
 
@@ -458,9 +334,4 @@ impl<'a> Scanner<'a> {
             offset: self.pos,
         })
     }
-}
-
-/// Offsets fit because longer texts are refused up front.
-fn narrow(offset: usize) -> u32 {
-    u32::try_from(offset).unwrap_or(u32::MAX)
 }

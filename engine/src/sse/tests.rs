@@ -260,7 +260,7 @@ fn memory_is_bounded_and_given_back() {
     }
     assert_eq!((count, decoder.pending(), decoder.held.capacity()), (1, 0, 0));
     decoder.push(b"\n\ndata: y", &mut |_| count += 1);
-    decoder.push(&[b'z'; 100_000], &mut |_| count += 1);
+    decoder.push(&vec![b'z'; 100_000], &mut |_| count += 1);
     decoder.push(b"\n\n", &mut |_| count += 1);
     assert_eq!((count, decoder.pending(), decoder.held.capacity()), (2, 0, 0));
 }
