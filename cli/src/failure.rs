@@ -22,12 +22,20 @@ pub(crate) type Outcome<T = u8> = Result<T, Failure>;
 impl Failure {
     /// The question cannot be answered as it was put.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: USAGE, message: message.into(), fix: None }
+        Self {
+            code: USAGE,
+            message: message.into(),
+            fix: None,
+        }
     }
 
     /// The answer is no.
     pub(crate) fn no(message: impl Into<String>) -> Self {
-        Self { code: NO, message: message.into(), fix: None }
+        Self {
+            code: NO,
+            message: message.into(),
+            fix: None,
+        }
     }
 
     /// What the reader can do about it.

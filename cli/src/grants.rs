@@ -37,12 +37,20 @@ struct Pattern<'p> {
 impl<'p> Grants<'p> {
     /// The grants of a key that may act at all.
     pub(crate) fn of(policy: &'p Policy, key: KeyId, server: ServerId, now: UnixNanos) -> Self {
-        let roles: Vec<&Role> = policy.key(key).roles.iter().map(|role| policy.role(*role)).collect();
+        let roles: Vec<&Role> = policy
+            .key(key)
+            .roles
+            .iter()
+            .map(|role| policy.role(*role))
+            .collect();
         let server = policy.server(server);
         let patterns = |set: fn(&Role) -> &GlobSet| reaching(&roles, &server.name, set);
         let caller = as_key(policy, key, now).ok();
         Self {
-            tools: caller.as_ref().map(|caller| tools(policy, caller, server)).unwrap_or_default(),
+            tools: caller
+                .as_ref()
+                .map(|caller| tools(policy, caller, server))
+                .unwrap_or_default(),
             allow: patterns(|role| &role.allow),
             deny: patterns(|role| &role.deny),
             resources: patterns(|role| &role.resources),
@@ -91,7 +99,10 @@ impl fmt::Display for Grants<'_> {
         section(f, "may call", &self.allow)?;
         section(f, "never", &self.deny)?;
         if self.only_listed {
-            writeln!(f, "  and only those with an entry in the policy (unlistedTools: deny)")?;
+            writeln!(
+                f,
+                "  and only those with an entry in the policy (unlistedTools: deny)"
+            )?;
         }
         for tool in &self.tools {
             match tool.access {
@@ -113,11 +124,16 @@ fn section(f: &mut fmt::Formatter<'_>, title: &str, patterns: &[Pattern<'_>]) ->
     if patterns.is_empty() && title != "never" {
         return writeln!(f, "  none");
     }
-    patterns.iter().try_for_each(|at| writeln!(f, "  {title} {:?}  (role {:?})", at.pattern, at.role))
+    patterns
+        .iter()
+        .try_for_each(|at| writeln!(f, "  {title} {:?}  (role {:?})", at.pattern, at.role))
 }
 
 fn to_json(patterns: &[Pattern<'_>]) -> Vec<Value> {
-    patterns.iter().map(|at| json!({ "role": at.role, "pattern": at.pattern })).collect()
+    patterns
+        .iter()
+        .map(|at| json!({ "role": at.role, "pattern": at.pattern }))
+        .collect()
 }
 
 fn reaching<'p>(roles: &[&'p Role], server: &str, set: fn(&Role) -> &GlobSet) -> Vec<Pattern<'p>> {
@@ -125,7 +141,10 @@ fn reaching<'p>(roles: &[&'p Role], server: &str, set: fn(&Role) -> &GlobSet) ->
     for role in roles {
         // One pattern at a time: a set only says that some pattern reaches.
         let reaches = |pattern: &&str| GlobSet::new([(*pattern).into()]).reaches(server);
-        found.extend(set(role).patterns().filter(reaches).map(|pattern| Pattern { role: &role.name, pattern }));
+        found.extend(set(role).patterns().filter(reaches).map(|pattern| Pattern {
+            role: &role.name,
+            pattern,
+        }));
     }
     found
 }
@@ -145,7 +164,15 @@ fn tools<'p>(policy: &'p Policy, caller: &Caller, server: &'p Server) -> Vec<Too
 /// The methods of the catalogue that the server accepts.
 fn methods(server: &Server) -> Vec<&'static str> {
     let granted = |method: &&method::Method| {
-        method.always || server.methods.as_ref().is_none_or(|globs| globs.matches_text(method.name))
+        method.always
+            || server
+                .methods
+                .as_ref()
+                .is_none_or(|globs| globs.matches_text(method.name))
     };
-    method::all().filter(|method| !method.notification).filter(granted).map(|method| method.name).collect()
+    method::all()
+        .filter(|method| !method.notification)
+        .filter(granted)
+        .map(|method| method.name)
+        .collect()
 }

@@ -20,7 +20,12 @@ use verbs::{check, explain, keygen, render, run, schema, who_can};
 
 /// Govern MCP traffic behind Envoy: which tools exist for a key, and which calls may run.
 #[derive(Debug, Parser)]
-#[command(name = "toolgate", version, max_term_width = 100, after_help = "Exit codes: 0 yes, 1 no, 2 usage.")]
+#[command(
+    name = "toolgate",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 yes, 1 no, 2 usage."
+)]
 struct Args {
     #[command(subcommand)]
     verb: Verb,

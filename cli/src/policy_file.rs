@@ -28,9 +28,8 @@ impl PolicyFile {
 
 /// The bytes of a policy file.
 pub(crate) fn read(path: &Path) -> Outcome<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
-        Failure::usage(format!("cannot read the policy {}: {error}", path.display()))
-    })
+    std::fs::read(path)
+        .map_err(|error| Failure::usage(format!("cannot read the policy {}: {error}", path.display())))
 }
 
 fn broken(path: &Path, errors: &PolicyErrors) -> Failure {

@@ -22,15 +22,24 @@ impl Argument {
     pub(crate) fn new(name: &str, address: &str) -> Result<Self, String> {
         let url = Url::parse(address).map_err(|error| format!("{address:?} is not a URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("the scheme is {:?}; only http and https reach an MCP server", url.scheme()));
+            return Err(format!(
+                "the scheme is {:?}; only http and https reach an MCP server",
+                url.scheme()
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a user name or password in the URL is not sent to the server; remove it".to_owned());
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err("the URL must end with its path: a query or fragment is not sent to the server".to_owned());
+            return Err(
+                "the URL must end with its path: a query or fragment is not sent to the server".to_owned(),
+            );
         }
-        Ok(Self { name: name.to_owned(), url, headers: Vec::new() })
+        Ok(Self {
+            name: name.to_owned(),
+            url,
+            headers: Vec::new(),
+        })
     }
 
     /// Headers that this server wants on every request, such as its own credential.
@@ -81,7 +90,11 @@ impl Endpoint {
     /// The endpoint a URL names.
     pub(crate) fn of(url: &Url) -> Option<Self> {
         let host = url.host()?.to_owned();
-        Some(Self { host, port: url.port_or_known_default()?, default_port: url.port().is_none() })
+        Some(Self {
+            host,
+            port: url.port_or_known_default()?,
+            default_port: url.port().is_none(),
+        })
     }
 
     /// The host as Envoy's `socket_address.address` wants it: an IPv6 address without brackets.
@@ -95,7 +108,11 @@ impl Endpoint {
 
     /// The `Host` a client of this endpoint would send.
     pub(crate) fn authority(&self) -> String {
-        if self.default_port { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+        if self.default_port {
+            self.host.to_string()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 
     /// A name to be looked up in DNS.
@@ -131,13 +148,20 @@ pub(crate) fn resolve(arguments: &[Argument], servers: &[&str]) -> Outcome<Vec<U
     }
     servers
         .iter()
-        .map(|name| by_name.remove(name).ok_or_else(|| missing_upstream(name, arguments)))
+        .map(|name| {
+            by_name
+                .remove(name)
+                .ok_or_else(|| missing_upstream(name, arguments))
+        })
         .collect()
 }
 
 fn add<'a>(by_name: &mut BTreeMap<&'a str, Upstream>, argument: &'a Argument) -> Outcome<()> {
     let Some(endpoint) = Endpoint::of(&argument.url) else {
-        return Err(Failure::usage(format!("--upstream {}: {} has no host", argument.name, argument.url)));
+        return Err(Failure::usage(format!(
+            "--upstream {}: {} has no host",
+            argument.name, argument.url
+        )));
     };
     let tls = argument.url.scheme() == "https";
     let path = argument.url.path();
@@ -158,10 +182,16 @@ fn add<'a>(by_name: &mut BTreeMap<&'a str, Upstream>, argument: &'a Argument) ->
             "the upstreams of {:?} differ in their {differing}; they are endpoints of one cluster",
             argument.name
         ))
-        .fix(format!("give every --upstream {}=… the same scheme and path", argument.name)));
+        .fix(format!(
+            "give every --upstream {}=… the same scheme and path",
+            argument.name
+        )));
     }
     if known.endpoints.contains(&endpoint) {
-        return Err(Failure::usage(format!("--upstream {}={} is given twice", argument.name, argument.url)));
+        return Err(Failure::usage(format!(
+            "--upstream {}={} is given twice",
+            argument.name, argument.url
+        )));
     }
     known.endpoints.push(endpoint);
     Ok(())
@@ -178,7 +208,9 @@ fn unknown_server(name: &str, servers: &[&str]) -> Failure {
 fn missing_upstream(name: &str, arguments: &[Argument]) -> Failure {
     let near = nearest(name, arguments.iter().map(|argument| argument.name.as_str()));
     let near = near.filter(|near| *near != name);
-    let hint = near.map(|near| format!(" (or rename --upstream {near})")).unwrap_or_default();
+    let hint = near
+        .map(|near| format!(" (or rename --upstream {near})"))
+        .unwrap_or_default();
     Failure::usage(format!("the policy's server {name:?} has no upstream"))
         .fix(format!("add --upstream {name}=http://HOST:PORT/PATH{hint}"))
 }

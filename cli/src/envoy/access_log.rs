@@ -69,10 +69,15 @@ pub(super) fn logger(log: &AccessLog) -> Value {
 }
 
 fn fields() -> Map<String, Value> {
-    let http = HTTP.iter().map(|(name, operator)| ((*name).to_owned(), json!(operator)));
-    // The host prefixes what a wasm filter sets; PLAIN, or the value comes as encoded protobuf.
-    let decision = DECISION
+    let http = HTTP
         .iter()
-        .map(|(name, state)| ((*name).to_owned(), json!(format!("%FILTER_STATE(wasm.{state}:PLAIN)%"))));
+        .map(|(name, operator)| ((*name).to_owned(), json!(operator)));
+    // The host prefixes what a wasm filter sets; PLAIN, or the value comes as encoded protobuf.
+    let decision = DECISION.iter().map(|(name, state)| {
+        (
+            (*name).to_owned(),
+            json!(format!("%FILTER_STATE(wasm.{state}:PLAIN)%")),
+        )
+    });
     http.chain(decision).collect()
 }

@@ -34,8 +34,16 @@ pub(crate) enum Jwks {
 /// `Authorization`, what is there and is not a valid token goes on as well, unverified and in place, so that the
 /// filter takes it for a key, and answers 401 if it is none. The verified token never goes on.
 pub(super) fn filter(jwt: &Jwt, policy: &Policy) -> Value {
-    let shares_header = policy.identity().headers.iter().any(|name| name == "authorization");
-    let otherwise = if shares_header { "allow_missing_or_failed" } else { "allow_missing" };
+    let shares_header = policy
+        .identity()
+        .headers
+        .iter()
+        .any(|name| name == "authorization");
+    let otherwise = if shares_header {
+        "allow_missing_or_failed"
+    } else {
+        "allow_missing"
+    };
     json!({
         "name": "envoy.filters.http.jwt_authn",
         "typed_config": {
@@ -54,8 +62,15 @@ pub(super) fn filter(jwt: &Jwt, policy: &Policy) -> Value {
 
 /// The cluster that serves the keys, if they are fetched.
 pub(super) fn cluster(jwt: &Jwt, ca: Option<&Path>) -> Option<Value> {
-    let Jwks::Url(url, endpoint) = &jwt.jwks else { return None };
-    Some(cluster::named(&cluster_name(endpoint), std::slice::from_ref(endpoint), url.scheme() == "https", ca))
+    let Jwks::Url(url, endpoint) = &jwt.jwks else {
+        return None;
+    };
+    Some(cluster::named(
+        &cluster_name(endpoint),
+        std::slice::from_ref(endpoint),
+        url.scheme() == "https",
+        ca,
+    ))
 }
 
 fn provider(jwt: &Jwt, policy: &Policy) -> Value {

@@ -10,9 +10,9 @@ mod cluster;
 mod jwt;
 mod listener;
 mod route;
+mod text;
 mod tls;
 mod wasm;
-mod text;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,8 +25,8 @@ use crate::upstream::Upstream;
 
 pub(crate) use access_log::AccessLog;
 pub(crate) use jwt::{Jwks, Jwt};
-pub(crate) use tls::DownstreamTls;
 pub(crate) use text::to_text;
+pub(crate) use tls::DownstreamTls;
 
 /// Everything the bootstrap depends on. All paths are absolute.
 pub(crate) struct Setup<'a> {
@@ -63,7 +63,9 @@ impl Setup<'_> {
             ));
         }
         if self.policy.identity().jwt.is_some() && self.jwt.is_none() {
-            warnings.push("the policy reads JWTs, but without --jwks nothing verifies them: no subject matches".into());
+            warnings.push(
+                "the policy reads JWTs, but without --jwks nothing verifies them: no subject matches".into(),
+            );
         }
         warnings
     }
@@ -76,7 +78,12 @@ pub(crate) fn bootstrap(setup: &Setup<'_>) -> Value {
         .iter()
         .map(|upstream| cluster::of_upstream(upstream, setup.policy, setup.ca.as_deref()))
         .collect();
-    clusters.extend(setup.jwt.as_ref().and_then(|jwt| jwt::cluster(jwt, setup.ca.as_deref())));
+    clusters.extend(
+        setup
+            .jwt
+            .as_ref()
+            .and_then(|jwt| jwt::cluster(jwt, setup.ca.as_deref())),
+    );
     json!({
         "admin": { "address": socket_address(setup.admin) },
         "static_resources": {

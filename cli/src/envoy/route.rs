@@ -16,7 +16,10 @@ pub(super) fn configuration(setup: &Setup<'_>) -> Value {
     let mut by_host: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for (_, server) in setup.policy.servers() {
         if let Some(host) = &server.host {
-            by_host.entry(host.clone()).or_default().push(route(setup, server));
+            by_host
+                .entry(host.clone())
+                .or_default()
+                .push(route(setup, server));
         }
     }
     let anywhere = setup.policy.servers().filter(|(_, server)| server.host.is_none());
@@ -63,7 +66,10 @@ pub(super) fn session_filter(upstreams: &[Upstream]) -> Option<Value> {
 }
 
 fn route(setup: &Setup<'_>, server: &Server) -> Value {
-    let upstream = setup.upstreams.iter().find(|upstream| *upstream.name == *server.name);
+    let upstream = setup
+        .upstreams
+        .iter()
+        .find(|upstream| *upstream.name == *server.name);
     let mut action = json!({
         "cluster": *server.name,
         // An exact match is replaced as a whole; the query stays.
@@ -101,7 +107,11 @@ fn route(setup: &Setup<'_>, server: &Server) -> Value {
 /// certificates hang on it. One reached by plain address gets the client's `Host`, because servers
 /// on a developer's machine check it against DNS rebinding, and a rewritten one always passes.
 fn rewrite_host(upstream: &Upstream, action: &mut Value) {
-    let wanted = upstream.tls || upstream.endpoints.iter().any(|at| at.is_dns() && !at.is_loopback());
+    let wanted = upstream.tls
+        || upstream
+            .endpoints
+            .iter()
+            .any(|at| at.is_dns() && !at.is_loopback());
     if !wanted {
         return;
     }

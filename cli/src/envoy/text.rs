@@ -20,7 +20,12 @@ impl Serialize for Ordered<'_> {
             Value::Array(items) => serializer.collect_seq(items.iter().map(Ordered)),
             Value::Object(members) => {
                 let mut members: Vec<_> = members.iter().collect();
-                members.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+                members.sort_by_key(|(name, _)| {
+                    FIRST
+                        .iter()
+                        .position(|first| first == name)
+                        .unwrap_or(FIRST.len())
+                });
                 let mut map = serializer.serialize_map(Some(members.len()))?;
                 for (name, value) in members {
                     map.serialize_entry(name, &Ordered(value))?;

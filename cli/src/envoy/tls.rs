@@ -39,7 +39,9 @@ pub(super) fn downstream(files: &DownstreamTls) -> Value {
 pub(super) fn upstream(cluster: &mut Value, endpoints: &[Endpoint], ca: Option<&Path>) {
     let mut sockets: BTreeMap<String, Value> = BTreeMap::new();
     for endpoint in endpoints {
-        sockets.entry(endpoint.address()).or_insert_with(|| socket(endpoint, ca));
+        sockets
+            .entry(endpoint.address())
+            .or_insert_with(|| socket(endpoint, ca));
     }
     // Negotiating the protocol needs a TLS socket outside of the matches too.
     if let Some(first) = sockets.values().next() {

@@ -22,7 +22,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let reports = args.policies.iter().map(|path| Report::of(path)).collect::<Outcome<Vec<_>>>()?;
+    let reports = args
+        .policies
+        .iter()
+        .map(|path| Report::of(path))
+        .collect::<Outcome<Vec<_>>>()?;
     let valid = reports.iter().all(|report| report.errors.is_empty());
     let mut out = anstream::stdout().lock();
     match args.format {
@@ -47,11 +51,25 @@ impl<'a> Report<'a> {
         let text = policy_file::read(path)?;
         Ok(match Policy::compile(&text) {
             Ok(policy) => {
-                let (servers, keys) = (policy.servers().count(), policy.keys().count());
-                let summary = format!("{servers} servers, {} roles, {keys} keys", policy.roles().count());
-                Self { path, summary, errors: Vec::new(), warnings: lint(&policy, now().seconds()) }
+                let summary = [
+                    counted(policy.servers().count(), "server"),
+                    counted(policy.roles().count(), "role"),
+                    counted(policy.keys().count(), "key"),
+                ]
+                .join(", ");
+                Self {
+                    path,
+                    summary,
+                    errors: Vec::new(),
+                    warnings: lint(&policy, now().seconds()),
+                }
             }
-            Err(errors) => Self { path, summary: String::new(), errors: errors.0, warnings: Vec::new() },
+            Err(errors) => Self {
+                path,
+                summary: String::new(),
+                errors: errors.0,
+                warnings: Vec::new(),
+            },
         })
     }
 
@@ -69,8 +87,16 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.path.display();
         for error in &self.errors {
-            let at = if error.pointer.is_empty() { "(the whole document)" } else { &error.pointer };
-            writeln!(f, "{BAD}error{BAD:#}: {file}: {PLACE}{at}{PLACE:#}: {}", error.problem)?;
+            let at = if error.pointer.is_empty() {
+                "(the whole document)"
+            } else {
+                &error.pointer
+            };
+            writeln!(
+                f,
+                "{BAD}error{BAD:#}: {file}: {PLACE}{at}{PLACE:#}: {}",
+                error.problem
+            )?;
             if !error.found.is_empty() {
                 writeln!(f, "    found:   {}", error.found)?;
             }
@@ -82,12 +108,19 @@ impl fmt::Display for Report<'_> {
             }
         }
         for Warning { pointer, message } in &self.warnings {
-            writeln!(f, "{NOTE}warning{NOTE:#}: {file}: {PLACE}{pointer}{PLACE:#}: {message}")?;
+            writeln!(
+                f,
+                "{NOTE}warning{NOTE:#}: {file}: {PLACE}{pointer}{PLACE:#}: {message}"
+            )?;
         }
         match self.errors.len() {
             0 => writeln!(f, "{GOOD}valid{GOOD:#}: {file}: {}", self.summary),
-            1 => writeln!(f, "{file}: 1 error"),
-            more => writeln!(f, "{file}: {more} errors"),
+            errors => writeln!(f, "{file}: {}", counted(errors, "error")),
         }
     }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }

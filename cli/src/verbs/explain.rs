@@ -56,7 +56,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
             }
         }
     }
-    Ok(if explained.decision == Reason::Allowed { 0 } else { NO })
+    Ok(if explained.decision == Reason::Allowed {
+        0
+    } else {
+        NO
+    })
 }
 
 /// The key of that name; the failure names the nearest.
@@ -92,7 +96,10 @@ fn tell(out: &mut impl Write, args: &Args, explained: &Explained) -> std::io::Re
     match (explained.decision, explained.would_deny) {
         (Reason::Allowed, None) => writeln!(out, "{GOOD}allowed{GOOD:#}  {key} on {server}")?,
         (Reason::Allowed, Some(reason)) => {
-            writeln!(out, "{NOTE}allowed{NOTE:#}  {key} on {server}; enforced it would be refused: {reason}")?;
+            writeln!(
+                out,
+                "{NOTE}allowed{NOTE:#}  {key} on {server}; enforced it would be refused: {reason}"
+            )?;
         }
         (reason, _) => writeln!(out, "{BAD}refused{BAD:#}  {key} on {server}: {reason}")?,
     }
@@ -103,9 +110,17 @@ fn tell(out: &mut impl Write, args: &Args, explained: &Explained) -> std::io::Re
             (Some(_), true) => (NOTE, "~"),
             (Some(_), false) => (BAD, "✗"),
         };
-        writeln!(out, "  {style}{mark}{style:#} {:<9} {}", step.check.as_str(), step.text)?;
+        writeln!(
+            out,
+            "  {style}{mark}{style:#} {:<9} {}",
+            step.check.as_str(),
+            step.text
+        )?;
     }
-    explained.reply.as_ref().map_or(Ok(()), |reply| tell_reply(out, reply))
+    explained
+        .reply
+        .as_ref()
+        .map_or(Ok(()), |reply| tell_reply(out, reply))
 }
 
 /// What the engine says of a check that has nothing to say.

@@ -1,5 +1,6 @@
 //! `keygen`: a new virtual key, shown once, and its entry in the policy.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use base64::Engine as _;
@@ -24,14 +25,24 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let key = new_key()?;
-    let entry = json!({ (&args.name): { "sha256": [digest(&key)], "roles": [] } });
     let mut out = std::io::stdout().lock();
     match args.format {
-        Format::Json => writeln!(out, "{}", json!({ "key": key, "keys": entry }))?,
+        Format::Json => {
+            let entry = json!({ "sha256": [digest(&key)], "roles": [] });
+            writeln!(out, "{}", json!({ "key": key, "keys": { (&args.name): entry } }))?;
+        }
         Format::Text => {
-            let pretty = serde_json::to_string_pretty(&entry).map_err(|error| Failure::no(error.to_string()))?;
-            writeln!(out, "Key (shown once; give it to the agent, as \"Authorization: Bearer <key>\"):\n\n  {key}\n")?;
-            writeln!(out, "Its entry in the policy's \"keys\" (add its roles):\n\n{pretty}")?;
+            writeln!(
+                out,
+                "Key (shown once; give it to the agent, as \"Authorization: Bearer <key>\"):\n\n  {key}\n"
+            )?;
+            writeln!(out, "Its entry in the policy's \"keys\" (add its roles):\n")?;
+            writeln!(
+                out,
+                "  {}: {{ \"sha256\": [\"{}\"], \"roles\": [] }}",
+                json!(args.name),
+                digest(&key)
+            )?;
         }
     }
     Ok(0)
@@ -47,5 +58,11 @@ fn new_key() -> Outcome<String> {
 
 /// Over the key as presented, prefix included.
 fn digest(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(key.as_bytes())
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }

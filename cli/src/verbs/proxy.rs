@@ -54,7 +54,9 @@ impl ProxyArgs {
 
     /// Certificate and key for the listener.
     pub(crate) fn tls(&self) -> Outcome<Option<DownstreamTls>> {
-        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
+            return Ok(None);
+        };
         Ok(Some(DownstreamTls {
             certificate: existing(certificate, "--tls-cert")?,
             key: existing(key, "--tls-key")?,
@@ -63,10 +65,15 @@ impl ProxyArgs {
 
     /// What `jwt_authn` is to verify.
     pub(crate) fn jwt(&self, policy: &Policy) -> Outcome<Option<Jwt>> {
-        let (Some(jwks), Some(issuer)) = (&self.jwks, &self.jwt_issuer) else { return Ok(None) };
+        let (Some(jwks), Some(issuer)) = (&self.jwks, &self.jwt_issuer) else {
+            return Ok(None);
+        };
         if policy.identity().jwt.is_none() {
-            return Err(Failure::usage("--jwks is given, but the policy does not read JWTs")
-                .fix(r#"add "jwt": {"metadata": "jwt_payload", "claim": "sub"} to the policy's "identity""#));
+            return Err(
+                Failure::usage("--jwks is given, but the policy does not read JWTs").fix(
+                    r#"add "jwt": {"metadata": "jwt_payload", "claim": "sub"} to the policy's "identity""#,
+                ),
+            );
         }
         Ok(Some(Jwt {
             jwks: parse_jwks(jwks)?,
@@ -86,8 +93,10 @@ impl ProxyArgs {
         }
         match openssl_probe::probe().cert_file {
             Some(bundle) => Ok(Some(bundle)),
-            None => Err(Failure::usage("found no bundle of trusted roots on this system, and an upstream is https")
-                .fix("name one with --upstream-ca FILE")),
+            None => Err(Failure::usage(
+                "found no bundle of trusted roots on this system, and an upstream is https",
+            )
+            .fix("name one with --upstream-ca FILE")),
         }
     }
 }
@@ -123,7 +132,9 @@ fn parse_jwks(text: &str) -> Outcome<Jwks> {
     let url = Url::parse(text).map_err(|error| Failure::usage(format!("--jwks {text}: {error}")))?;
     match Endpoint::of(&url) {
         Some(endpoint) if matches!(url.scheme(), "http" | "https") => Ok(Jwks::Url(url, endpoint)),
-        _ => Err(Failure::usage(format!("--jwks {text}: only http and https URLs can be fetched"))),
+        _ => Err(Failure::usage(format!(
+            "--jwks {text}: only http and https URLs can be fetched"
+        ))),
     }
 }
 
@@ -131,10 +142,15 @@ fn parse_jwks(text: &str) -> Outcome<Jwks> {
 fn check_jwks(path: &Path) -> Outcome<()> {
     let text = std::fs::read(path)?;
     let keys = serde_json::from_slice::<serde_json::Value>(&text).ok();
-    let keys = keys.as_ref().and_then(|set| set.get("keys")).and_then(|keys| keys.as_array());
+    let keys = keys
+        .as_ref()
+        .and_then(|set| set.get("keys"))
+        .and_then(|keys| keys.as_array());
     if keys.is_some_and(|keys| !keys.is_empty()) {
         return Ok(());
     }
-    Err(Failure::usage(format!("--jwks {}: not a JWK set", path.display()))
-        .fix(r#"it is a JSON object {"keys": [...]} with at least one key (RFC 7517, section 5)"#))
+    Err(
+        Failure::usage(format!("--jwks {}: not a JWK set", path.display()))
+            .fix(r#"it is a JSON object {"keys": [...]} with at least one key (RFC 7517, section 5)"#),
+    )
 }

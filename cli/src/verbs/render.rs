@@ -108,6 +108,8 @@ fn envoy(args: &EnvoyArgs) -> Outcome {
 }
 
 fn access_log(args: &EnvoyArgs) -> Outcome<Vec<AccessLog>> {
-    let Some(path) = &args.access_log else { return Ok(Vec::new()) };
+    let Some(path) = &args.access_log else {
+        return Ok(Vec::new());
+    };
     Ok(vec![AccessLog::File(std::path::absolute(path)?)])
 }

@@ -6,8 +6,10 @@ mod find;
 mod mcp_json;
 mod process;
 
+use std::fs::Permissions;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::proxy::{ProxyArgs, parse_address, server_names};
@@ -22,7 +24,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
     /// Where a server of the policy is; repeat a NAME to balance over several endpoints.
-    #[arg(long = "upstream", value_name = "NAME=URL", required_unless_present = "mcp_json")]
+    #[arg(
+        long = "upstream",
+        value_name = "NAME=URL",
+        required_unless_present = "mcp_json"
+    )]
     upstreams: Vec<upstream::Argument>,
     /// Take the upstreams from an agent's configuration: the HTTP servers of its "mcpServers".
     #[arg(long, value_name = "FILE")]
@@ -76,10 +82,15 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let text = envoy::to_text(&envoy::bootstrap(&setup)).map_err(|error| Failure::no(error.to_string()))?;
     // Removed when it goes out of scope. It may hold the upstreams' credentials: for this user only.
-    let directory = tempfile::Builder::new().prefix("toolgate-").tempdir()?;
+    let directory = private_directory()?;
     let bootstrap = directory.path().join("envoy.json");
     std::fs::write(&bootstrap, text)?;
-    let command = process::Command { program: &program, bootstrap: &bootstrap, concurrency: args.concurrency, admin };
+    let command = process::Command {
+        program: &program,
+        bootstrap: &bootstrap,
+        concurrency: args.concurrency,
+        admin,
+    };
     process::run(&command, || {
         let welcome = client::welcome(policy, args.listen, setup.tls.is_some());
         write!(anstream::stdout().lock(), "{welcome}")
@@ -98,4 +109,12 @@ fn access_logs(file: Option<&Path>) -> Outcome<Vec<AccessLog>> {
 /// A port that is free now. Should somebody take it before Envoy does, Envoy says so and ends.
 fn free_port() -> Outcome<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn private_directory() -> Outcome<tempfile::TempDir> {
+    let mine = Permissions::from_mode(0o700);
+    Ok(tempfile::Builder::new()
+        .prefix("toolgate-")
+        .permissions(mine)
+        .tempdir()?)
 }

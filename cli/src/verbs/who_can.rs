@@ -30,20 +30,32 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Outcome {
     let policy = PolicyFile::load(&args.policy)?.policy;
     let Some((server, tool)) = args.tool.split_once('/') else {
-        return Err(Failure::usage(format!("{:?} is not a tool of a server", args.tool))
-            .fix("write it as SERVER/TOOL, for example docs/search"));
+        return Err(
+            Failure::usage(format!("{:?} is not a tool of a server", args.tool))
+                .fix("write it as SERVER/TOOL, for example docs/search"),
+        );
     };
     let server = policy.server(find_server(&policy, server)?);
-    let standings: Vec<Standing<'_>> =
-        policy.keys().map(|(id, key)| standing(&policy, id, key, server, tool)).collect();
+    let standings: Vec<Standing<'_>> = policy
+        .keys()
+        .map(|(id, key)| standing(&policy, id, key, server, tool))
+        .collect();
     let can = standings.iter().filter(|standing| standing.can()).count();
     let mut out = anstream::stdout().lock();
     match args.format {
         Format::Json => {
             let keys = |wanted: bool| -> Vec<Value> {
-                standings.iter().filter(|at| at.can() == wanted).map(Standing::to_json).collect()
+                standings
+                    .iter()
+                    .filter(|at| at.can() == wanted)
+                    .map(Standing::to_json)
+                    .collect()
             };
-            writeln!(out, "{}", json!({ "tool": args.tool, "can": keys(true), "cannot": keys(false) }))?;
+            writeln!(
+                out,
+                "{}",
+                json!({ "tool": args.tool, "can": keys(true), "cannot": keys(false) })
+            )?;
         }
         Format::Text => {
             for standing in &standings {
@@ -73,7 +85,11 @@ fn standing<'p>(policy: &'p Policy, id: KeyId, key: &'p Key, server: &'p Server,
         Ok(caller) => Verdict::Access(item_access(policy, &caller, server, List::Tools, tool)),
         Err(no_caller) => Verdict::NoCaller(no_caller.why),
     };
-    Standing { key: &key.name, team: key.team.as_deref(), verdict }
+    Standing {
+        key: &key.name,
+        team: key.team.as_deref(),
+        verdict,
+    }
 }
 
 impl Standing<'_> {
@@ -87,15 +103,30 @@ impl Standing<'_> {
 
     fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
         let name = self.key;
-        let team = self.team.map(|team| format!(" {DIM}(team {team}){DIM:#}")).unwrap_or_default();
+        let team = self
+            .team
+            .map(|team| format!(" {DIM}(team {team}){DIM:#}"))
+            .unwrap_or_default();
         match self.verdict {
             Verdict::Access(Access::Granted { role, pattern }) => {
-                writeln!(out, "{GOOD}✓{GOOD:#} {name}{team}  allowed by {pattern:?} of role {role:?}")
+                writeln!(
+                    out,
+                    "{GOOD}✓{GOOD:#} {name}{team}  allowed by {pattern:?} of role {role:?}"
+                )
             }
-            Verdict::Access(Access::Refused { why, mode: Mode::Shadow }) => {
-                writeln!(out, "{NOTE}~{NOTE:#} {name}{team}  in shadow mode only: {why}")
+            Verdict::Access(Access::Refused {
+                why,
+                mode: Mode::Shadow,
+            }) => {
+                writeln!(
+                    out,
+                    "{NOTE}~{NOTE:#} {name}{team}  only while in shadow mode: {why}"
+                )
             }
-            Verdict::Access(Access::Refused { why, mode: Mode::Enforce }) => {
+            Verdict::Access(Access::Refused {
+                why,
+                mode: Mode::Enforce,
+            }) => {
                 writeln!(out, "{BAD}✗{BAD:#} {name}{team}  {why}")
             }
             Verdict::NoCaller(why) => writeln!(out, "{BAD}✗{BAD:#} {name}{team}  {why}"),

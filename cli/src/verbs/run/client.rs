@@ -31,7 +31,11 @@ fn url(server: &Server, listen: SocketAddr, tls: bool) -> String {
     let port = listen.port();
     match &server.host {
         Some(host) => format!("{scheme}://{host}:{port}{}", server.path),
-        None => format!("{scheme}://{}{}", SocketAddr::new(reachable(listen.ip()), port), server.path),
+        None => format!(
+            "{scheme}://{}{}",
+            SocketAddr::new(reachable(listen.ip()), port),
+            server.path
+        ),
     }
 }
 
@@ -46,7 +50,11 @@ fn reachable(address: IpAddr) -> IpAddr {
 
 /// The first header that carries a key; nothing if only JWTs are accepted.
 fn header(names: &[String]) -> Map<String, Value> {
-    let pair = match names.iter().find(|name| *name == "authorization").or_else(|| names.first()) {
+    let pair = match names
+        .iter()
+        .find(|name| *name == "authorization")
+        .or_else(|| names.first())
+    {
         Some(name) if name == "authorization" => Some(("Authorization".to_owned(), json!("Bearer <key>"))),
         Some(name) => Some((name.clone(), json!("<key>"))),
         None => None,

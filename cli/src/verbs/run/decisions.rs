@@ -13,12 +13,23 @@ pub(super) fn line(record: &str) -> Option<String> {
     let number = |name: &str| record.get(name).and_then(Value::as_u64).unwrap_or_default();
     let time = text("time").unwrap_or_default();
     let time = time.get(11..19).unwrap_or_default();
-    let mut line = format!("{DIM}{time}{DIM:#} {}", verdict(text("decision"), text("would_deny")));
-    for part in [text("key").or(Some("-".to_owned())), Some(what(&text))].into_iter().flatten() {
+    let mut line = format!(
+        "{DIM}{time}{DIM:#} {}",
+        verdict(text("decision").as_deref(), text("would_deny").as_deref())
+    );
+    for part in [text("key").or(Some("-".to_owned())), Some(what(&text))]
+        .into_iter()
+        .flatten()
+    {
         // Writing to a string cannot fail.
         let _ = write!(line, "  {part}");
     }
-    let _ = write!(line, "  {DIM}{} {} ms{DIM:#}", number("status"), number("duration_ms"));
+    let _ = write!(
+        line,
+        "  {DIM}{} {} ms{DIM:#}",
+        number("status"),
+        number("duration_ms")
+    );
     if let Some(detail) = text("detail") {
         let _ = write!(line, "  {detail}");
     }
@@ -26,8 +37,8 @@ pub(super) fn line(record: &str) -> Option<String> {
 }
 
 /// Padded, so that what follows stands in columns.
-fn verdict(decision: Option<String>, would_deny: Option<String>) -> String {
-    match (decision.as_deref(), would_deny) {
+fn verdict(decision: Option<&str>, would_deny: Option<&str>) -> String {
+    match (decision, would_deny) {
         (Some("allowed"), None) => format!("{GOOD}{:<22}{GOOD:#}", "allowed"),
         (Some("allowed"), Some(reason)) => format!("{NOTE}{:<22}{NOTE:#}", format!("allowed (not {reason})")),
         (Some(reason), _) => format!("{BAD}{:<22}{BAD:#}", format!("refused: {reason}")),
@@ -53,7 +64,10 @@ fn what(text: &impl Fn(&str) -> Option<String>) -> String {
 /// Names come from the wire: nothing in them may steer the terminal.
 fn clean(text: &str) -> String {
     const SHOWN: usize = 200;
-    text.chars().take(SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .take(SHOWN)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -62,7 +76,7 @@ mod tests {
 
     use super::line;
 
-    fn plain(record: serde_json::Value) -> String {
+    fn plain(record: &serde_json::Value) -> String {
         anstream::adapter::strip_str(&line(&record.to_string()).unwrap()).to_string()
     }
 
@@ -73,7 +87,7 @@ mod tests {
             "server": "docs", "gen_ai.tool.name": "drop_table", "mcp.method.name": "tools/call", "detail": "why",
         });
         assert_eq!(
-            plain(record),
+            plain(&record),
             "21:24:09 refused: hidden         eng  tools/call docs/drop_table  200 3 ms  why"
         );
     }
@@ -81,13 +95,13 @@ mod tests {
     #[test]
     fn a_shadowed_refusal_is_not_plainly_allowed() {
         let record = json!({ "time": "", "decision": "allowed", "would_deny": "quota", "key": "eng" });
-        assert!(plain(record).contains("allowed (not quota)"));
+        assert!(plain(&record).contains("allowed (not quota)"));
     }
 
     #[test]
     fn names_cannot_steer_the_terminal() {
         let record = json!({ "time": "", "decision": "hidden", "server": "docs", "gen_ai.tool.name": "\u{1b}[2J\r\u{9b}1m" });
-        assert!(!plain(record).contains(['\u{1b}', '\r', '\u{9b}']));
+        assert!(!plain(&record).contains(['\u{1b}', '\r', '\u{9b}']));
     }
 
     #[test]

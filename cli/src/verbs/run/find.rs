@@ -30,6 +30,8 @@ pub(super) fn wasm(named: Option<&Path>) -> Outcome<PathBuf> {
     if beside.is_file() {
         return Ok(beside);
     }
-    Err(Failure::usage(format!("the filter is not at {}", beside.display()))
-        .fix("build it with `make build`, or name it with --wasm FILE"))
+    Err(
+        Failure::usage(format!("the filter is not at {}", beside.display()))
+            .fix("build it with `make build`, or name it with --wasm FILE"),
+    )
 }

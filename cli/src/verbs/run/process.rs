@@ -67,9 +67,20 @@ fn spawn(command: &Command<'_>) -> Outcome<Child> {
     std::process::Command::new(command.program)
         .arg("-c")
         .arg(command.bootstrap)
-        .args(["--log-level", "warning", "--log-format", "%l %n: %v", "--disable-hot-restart"])
+        .args([
+            "--log-level",
+            "warning",
+            "--log-format",
+            "%l %n: %v",
+            "--disable-hot-restart",
+        ])
         // The default of 10 s would show decisions long after they fell.
-        .args(["--file-flush-interval-msec", "100", "--concurrency", &command.concurrency.to_string()])
+        .args([
+            "--file-flush-interval-msec",
+            "100",
+            "--concurrency",
+            &command.concurrency.to_string(),
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -92,7 +103,10 @@ fn listen(child: &mut Child, sender: &SyncSender<Event>) {
 fn forward(pipe: impl Read, sender: &SyncSender<Event>, event: fn(String) -> Event) {
     for line in BufReader::new(pipe).split(b'\n') {
         let Ok(line) = line else { return };
-        if sender.send(event(String::from_utf8_lossy(&line).into_owned())).is_err() {
+        if sender
+            .send(event(String::from_utf8_lossy(&line).into_owned()))
+            .is_err()
+        {
             return;
         }
     }

@@ -1,0 +1,282 @@
+//! `check`, `explain`, `who-can`, `keygen` and `schema`: what they say and how they exit.
+
+mod common;
+
+use common::{Bench, policy};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+#[test]
+fn check_says_yes_and_no_with_every_error() {
+    let bench = Bench::new(&policy());
+    let said = bench.run("check policy.json");
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (
+            Some(0),
+            "warning: policy.json: /keys/old/expires: the key has expired\nvalid: policy.json: 2 servers, 2 roles, 4 keys\n"
+        )
+    );
+
+    let mut wrong = policy();
+    wrong["servers"]["docs"]["toolz"] = json!({});
+    wrong["roles"]["reader"]["allow"] = json!(["dcos/*"]);
+    bench.write("wrong.json", &wrong.to_string());
+    let said = bench.run("check policy.json wrong.json");
+    assert_eq!(said.code, Some(1));
+    for part in [
+        "/servers/docs/toolz",
+        "did you mean \"tools\"?",
+        "/roles/reader/allow/0",
+        "wrong.json: 2 errors",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert!(!said.out.contains('\u{1b}'), "no colours outside of a terminal");
+
+    let said = bench.run("check wrong.json policy.json --format json");
+    assert_eq!(said.code, Some(1));
+    let report = said.json();
+    assert_eq!(report["valid"], false);
+    assert_eq!(report["files"][0]["errors"][0]["pointer"], "/servers/docs/toolz");
+    let valid = &report["files"][1];
+    assert_eq!((&valid["valid"], &valid["errors"]), (&json!(true), &json!([])));
+    assert_eq!(valid["warnings"][0]["pointer"], "/keys/old/expires");
+
+    bench.run("check nowhere.json").is_usage(&["nowhere.json"]);
+    bench.run("check").is_usage(&["FILE"]);
+}
+
+#[test]
+fn explain_tells_a_decision_check_by_check() {
+    let bench = Bench::new(&policy());
+    let call = |name: &str, arguments: Value| {
+        let request = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": { "name": name, "arguments": arguments } });
+        bench.write("request.json", &request.to_string());
+    };
+    let outcomes = |said: &common::Said| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let checks = said.json();
+        let checks = checks["checks"].as_array().unwrap().clone();
+        checks
+            .iter()
+            .map(|check| (text(&check["check"]), text(&check["outcome"])))
+            .collect()
+    };
+    let explain = |key: &str| {
+        bench.run(&format!(
+            "explain --policy policy.json --key {key} --server docs --request request.json --format json"
+        ))
+    };
+
+    call("search", json!({ "q": "x" }));
+    let said = explain("ada");
+    assert_eq!(
+        (said.code, said.json()["decision"].as_str()),
+        (Some(0), Some("allowed"))
+    );
+    assert!(
+        outcomes(&said).contains(&("schema".to_owned(), "passed".to_owned())),
+        "{said:?}"
+    );
+
+    call("search", json!({ "q": 1 }));
+    let said = explain("ada");
+    assert_eq!(
+        (said.code, said.json()["decision"].as_str()),
+        (Some(1), Some("schema"))
+    );
+    assert_eq!(
+        outcomes(&said).last(),
+        Some(&("schema".to_owned(), "refused".to_owned()))
+    );
+    let answer: Value = serde_json::from_str(said.json()["answer"]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&answer["id"], &answer["result"]["isError"]),
+        (&json!(7), &json!(true))
+    );
+
+    call("drop_table", json!({}));
+    let said = explain("ada");
+    assert_eq!(
+        (said.code, said.json()["decision"].as_str()),
+        (Some(1), Some("hidden"))
+    );
+    let said = explain("try");
+    assert_eq!(
+        (said.code, said.json()["would_deny"].as_str()),
+        (Some(0), Some("hidden"))
+    );
+    assert!(
+        outcomes(&said).contains(&("grant".to_owned(), "shadowed".to_owned())),
+        "{said:?}"
+    );
+
+    for (key, reason) in [("bob", "no_grant"), ("old", "expired_key")] {
+        let said = explain(key);
+        assert_eq!(
+            (said.code, said.json()["decision"].as_str()),
+            (Some(1), Some(reason))
+        );
+    }
+    let said = bench.run("explain --policy policy.json --key ada --server docs --request request.json");
+    assert!(
+        said.code == Some(1) && said.out.starts_with("refused  ada on docs: hidden\n"),
+        "{said:?}"
+    );
+    assert!(
+        said.out.contains("denied by \"*/drop_*\" of role \"reader\""),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn explain_without_a_request_tells_what_the_key_may_do() {
+    let bench = Bench::new(&policy());
+    let said = bench.run("explain --policy policy.json --key ada --server docs --format json");
+    assert_eq!(said.code, Some(0));
+    let grants = &said.json()["grants"];
+    assert_eq!(
+        grants["allow"],
+        json!([{ "role": "reader", "pattern": "docs/*" }])
+    );
+    assert_eq!(
+        grants["deny"],
+        json!([{ "role": "reader", "pattern": "*/drop_*" }])
+    );
+    assert_eq!(
+        grants["resources"],
+        json!([{ "role": "reader", "pattern": "docs/file:///srv/*" }])
+    );
+    assert_eq!(grants["prompts"], json!([]));
+    let visible: Vec<_> = grants["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|at| (&at["tool"], &at["visible"]))
+        .collect();
+    assert_eq!(
+        visible,
+        [
+            (&json!("drop_table"), &json!(false)),
+            (&json!("search"), &json!(true))
+        ]
+    );
+
+    bench
+        .run("explain --policy policy.json --key adda --server docs")
+        .is_usage(&["\"adda\"", "\"ada\"?"]);
+    bench
+        .run("explain --policy policy.json --key ada --server doc")
+        .is_usage(&["\"doc\"", "\"docs\"?"]);
+}
+
+#[test]
+fn who_can_names_the_grant_of_each_and_what_stops_the_others() {
+    let bench = Bench::new(&policy());
+    let said = bench.run("who-can --policy policy.json docs/search --format json");
+    assert_eq!(said.code, Some(0));
+    let report = said.json();
+    let ada = json!({ "key": "ada", "team": "eng", "role": "reader", "pattern": "docs/*" });
+    assert_eq!(report["can"][0], ada);
+    let why: Vec<_> = report["cannot"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|at| &at["why"])
+        .collect();
+    assert_eq!(
+        why,
+        [
+            &json!("no role of the key allows it"),
+            &json!("the key has expired")
+        ]
+    );
+
+    let said = bench.run("who-can --policy policy.json docs/drop_table");
+    assert_eq!(said.code, Some(0), "the shadow key still can");
+    assert!(
+        said.out
+            .contains("✗ ada (team eng)  denied by \"*/drop_*\" of role \"reader\""),
+        "{said:?}"
+    );
+    assert!(said.out.contains("~ try  only while in shadow mode"), "{said:?}");
+    assert!(
+        said.out.ends_with("1 of 4 keys can call docs/drop_table\n"),
+        "{said:?}"
+    );
+
+    assert_eq!(
+        bench.run("who-can --policy policy.json files/drop_all").code,
+        Some(0)
+    );
+    let mut without_bob = policy();
+    without_bob["keys"]["bob"]["disabled"] = json!(true);
+    without_bob["keys"]["try"]["mode"] = json!("enforce");
+    assert_eq!(
+        Bench::new(&without_bob)
+            .run("who-can --policy policy.json files/read")
+            .code,
+        Some(1)
+    );
+    bench
+        .run("who-can --policy policy.json docs")
+        .is_usage(&["SERVER/TOOL"]);
+    bench
+        .run("who-can --policy policy.json dcos/x")
+        .is_usage(&["\"docs\"?"]);
+}
+
+#[test]
+fn keygen_makes_a_new_key_each_time_and_the_entry_that_accepts_it() {
+    let bench = Bench::new(&policy());
+    let made = bench.run("keygen --name eve --format json").json();
+    let key = made["key"].as_str().unwrap();
+    // 256 bits are 43 characters of base64.
+    assert!(key.starts_with("tg_") && key.len() == 3 + 43, "{key}");
+    let digest = Sha256::digest(key.as_bytes());
+    let digest = digest
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat();
+    assert_eq!(
+        made["keys"],
+        json!({ "eve": { "sha256": [digest], "roles": [] } })
+    );
+    assert_ne!(bench.run("keygen --format json").json()["key"], key);
+
+    let text = bench.run("keygen --name eve").out;
+    let entry = text.lines().find(|line| line.starts_with("  \"eve\": ")).unwrap();
+    let mut with_eve = policy();
+    let entry: Value = serde_json::from_str(&format!("{{{entry}}}")).unwrap();
+    with_eve["keys"]["eve"] = entry["eve"].clone();
+    bench.write("with-eve.json", &with_eve.to_string());
+    assert_eq!(bench.run("check with-eve.json").code, Some(0));
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let said = Bench::new(&policy()).run("schema");
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../policies/policy.schema.json");
+    let committed = std::fs::read_to_string(committed).unwrap();
+    assert!(
+        said.out == committed,
+        "renew it: toolgate schema > policies/policy.schema.json"
+    );
+}
+
+#[test]
+fn the_schema_accepts_what_compiles_and_refuses_an_unknown_field() {
+    let schema = Bench::new(&policy()).run("schema").json();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    assert!(
+        validator.is_valid(&policy()),
+        "{:?}",
+        validator.iter_errors(&policy()).collect::<Vec<_>>()
+    );
+    let mut wrong = policy();
+    wrong["servers"]["docs"]["toolz"] = json!({});
+    assert!(!validator.is_valid(&wrong));
+}
