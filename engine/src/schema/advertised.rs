@@ -21,13 +21,20 @@ const MAX_NAME: usize = 1024;
 const MAX_TOOLS: usize = 10_000;
 /// Most compiled schemas a worker keeps.
 const MAX_COMPILED: usize = 512;
-/// Most bytes of schema text behind the compiled ones.
-const MAX_COMPILED_BYTES: usize = 16 * 1024 * 1024;
+/// Most bytes that the compiled ones take, about.
+const MAX_COMPILED_BYTES: usize = 32 * 1024 * 1024;
+/// Most bytes of one server's definitions in the store. The store forgets nothing, and a server
+/// can advertise something new in every list.
+const MAX_STORED_BYTES: u64 = 64 * 1024 * 1024;
+/// What a stored value takes besides its bytes, about.
+const STORED_OVERHEAD: u64 = 256;
 
 /// Stored instead of a digest: two definitions of one name in one page.
 const CONFLICT: &[u8] = b"c";
 /// Stored instead of a digest: the schema's text is over the bound.
 const TOO_LARGE: &[u8] = b"l";
+/// Stored instead of a digest: the server advertised more definitions than are remembered.
+const TOO_MANY: &[u8] = b"m";
 /// Stored instead of a digest: the definition has no input schema (any more).
 const NONE: &[u8] = b"n";
 
@@ -60,7 +67,8 @@ impl Advertised {
     ///
     /// Two entries of one page with the same name and different schemas are a conflict, and calls
     /// of that tool are refused: client and server may each take another one. A tool whose state
-    /// cannot be written keeps the earlier one.
+    /// cannot be written keeps the earlier one. Of one server, 64 MiB of definitions are kept
+    /// while the process lives; a known tool that changes beyond that is refused.
     pub fn learn<'t>(
         &self,
         store: &dyn Store,
@@ -98,6 +106,7 @@ impl Advertised {
             NONE => Lookup::Unknown,
             CONFLICT => broken("its server advertises two different definitions under this name"),
             TOO_LARGE => broken(&format!("the schema is larger than {MAX_SCHEMA_BYTES} bytes")),
+            TOO_MANY => broken("its definition changed too often to be remembered"),
             digest => match <[u8; 32]>::try_from(digest) {
                 Ok(digest) => self.compiled(store, server, digest),
                 Err(_) => broken("what is remembered of it cannot be read"),
@@ -121,9 +130,12 @@ impl Advertised {
             Ok(validator) => Lookup::Valid(Rc::new(validator)),
             Err(reason) => broken(&reason),
         };
-        self.compiled
-            .borrow_mut()
-            .insert(digest, text.len(), lookup.clone());
+        let weight = match &lookup {
+            Lookup::Valid(validator) => validator.weight(),
+            Lookup::Broken(_) | Lookup::Unknown => 1024,
+        };
+        let weight = weight.saturating_add(text.len());
+        self.compiled.borrow_mut().insert(digest, weight, lookup.clone());
         lookup
     }
 }
@@ -185,7 +197,7 @@ impl<'t> Entry<'t> {
     }
 }
 
-/// The text goes first: a worker that sees the digest finds the text.
+/// Writes what a page said of one tool, if it is news.
 fn remember(store: &dyn Store, server: &str, name: &str, entry: &Entry<'_>) -> Result<(), StoreError> {
     let key = state_key(server, name);
     let known = store.get(&key)?;
@@ -195,16 +207,56 @@ fn remember(store: &dyn Store, server: &str, name: &str, entry: &Entry<'_>) -> R
         None if entry.state == NONE => return Ok(()),
         Some(_) | None => {}
     }
+    let mut bytes = match known {
+        Some(_) => 0,
+        None => STORED_OVERHEAD + key.len() as u64,
+    };
+    let mut news = None;
     if let (Some(text), Ok(digest)) = (entry.text, <[u8; 32]>::try_from(entry.state.as_slice())) {
         let key = text_key(server, &digest);
         if store
             .get(&key)?
             .is_none_or(|stored| stored.value != text.as_bytes())
         {
-            store.set(&key, text.as_bytes(), Expect::Anything)?;
+            bytes += STORED_OVERHEAD + text.len() as u64;
+            news = Some((key, text));
         }
     }
+    if bytes > 0 && !reserve(store, server, bytes)? {
+        return match known {
+            // The earlier definition is not the server's any more.
+            Some(_) => store.set(&key, TOO_MANY, Expect::Anything),
+            None => Ok(()),
+        };
+    }
+    // The text goes first: a worker that sees the digest finds the text.
+    if let Some((key, text)) = news {
+        store.set(&key, text.as_bytes(), Expect::Anything)?;
+    }
     store.set(&key, &entry.state, Expect::Anything)
+}
+
+/// Takes `bytes` of what is left to the server; `false` if that is too little.
+fn reserve(store: &dyn Store, server: &str, bytes: u64) -> Result<bool, StoreError> {
+    const TRIES: usize = 8;
+    let key = format!("toolgate/schema-bytes/{server}");
+    for _ in 0..TRIES {
+        let known = store.get(&key)?;
+        let used = known
+            .as_ref()
+            .and_then(|k| <[u8; 8]>::try_from(k.value.as_slice()).ok());
+        let used = used.map_or(0, u64::from_le_bytes).saturating_add(bytes);
+        if used > MAX_STORED_BYTES {
+            return Ok(false);
+        }
+        let expect = known.map_or(Expect::Anything, |k| Expect::Version(k.version));
+        match store.set(&key, &used.to_le_bytes(), expect) {
+            Ok(()) => return Ok(true),
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StoreError::Conflict)
 }
 
 fn compile(text: &[u8]) -> Result<Validator, String> {

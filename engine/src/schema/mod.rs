@@ -8,6 +8,7 @@
 
 mod advertised;
 mod text;
+mod unique;
 mod work;
 
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri};
@@ -60,6 +61,9 @@ impl Validator {
             .with_retriever(NoRetrieval)
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
             .should_validate_formats(false)
+            .without_content_media_type_support("application/json")
+            .without_content_encoding_support("base64")
+            .with_keyword("uniqueItems", unique::factory)
             .build(schema)
             .map_err(|error| text::compile_error(&error))?;
         Ok(Validator {
@@ -74,24 +78,27 @@ impl Validator {
     /// # Errors
     /// What does not fit, in words for a model; also when checking would take too much work.
     pub fn validate(&self, arguments: &Value) -> Result<(), Violations> {
-        let Ok(detail) = self.plan.detail(arguments) else {
-            return Err(Violations::whole(
-                "are too large or too deeply nested to be checked against it; send less at once",
-            ));
-        };
+        if self.plan.check(arguments).is_err() {
+            return Err(Violations::unchecked());
+        }
         if self.inner.is_valid(arguments) {
             return Ok(());
         }
-        Err(match detail {
+        Err(match self.plan.detail(arguments) {
             Detail::All => Violations::of(self.inner.iter_errors(arguments), &self.schema),
             Detail::First => Violations::of(self.inner.validate(arguments).err().into_iter(), &self.schema),
-            Detail::None => Violations::whole("do not match it somewhere, and are too large to say where"),
+            Detail::None => Violations::somewhere(),
         })
+    }
+
+    /// About how much memory the compiled schema takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        self.plan.weight()
     }
 }
 
 /// Memory of one compiled pattern.
-const PATTERN_BYTES: usize = 256 * 1024;
+const PATTERN_BYTES: usize = 2 * 1024 * 1024;
 
 /// A schema is judged by what it says itself: nothing is ever fetched.
 struct NoRetrieval;
@@ -159,3 +166,6 @@ impl std::io::Write for ByteCount {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,12 +38,19 @@ pub struct Violations {
     told: Vec<Violation>,
     /// Violations that were found but are not told.
     more: usize,
+    /// Whether the arguments could be checked at all.
+    checked: bool,
 }
 
 impl Violations {
     /// A sentence for the model, at most about 1 KiB.
     pub fn text(&self) -> String {
-        let mut text = String::from("The arguments do not fit the tool's schema: ");
+        let verdict = if self.checked {
+            "do not fit"
+        } else {
+            "cannot be checked against"
+        };
+        let mut text = format!("The arguments {verdict} the tool's schema: ");
         for (index, violation) in self.told.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             let place = if violation.pointer.is_empty() {
@@ -69,6 +76,7 @@ impl Violations {
         let mut all = Self {
             told: Vec::new(),
             more: 0,
+            checked: true,
         };
         for error in errors {
             describe(&error, schema, &mut |violation| all.push(violation));
@@ -82,15 +90,29 @@ impl Violations {
         all
     }
 
-    /// A refusal that names no place.
-    pub(super) fn whole(reason: &str) -> Self {
+    /// The arguments are too much to check.
+    pub(super) fn unchecked() -> Self {
+        let reason = "are too large or too deeply nested to be checked; send less at once";
+        Self {
+            checked: false,
+            ..Self::whole(reason)
+        }
+    }
+
+    /// The arguments do not fit, and finding out where would be too much.
+    pub(super) fn somewhere() -> Self {
+        Self::whole("do not match it, and are too large or too deeply nested to say where")
+    }
+
+    fn whole(reason: &str) -> Self {
         let violation = Violation {
             pointer: String::new(),
-            reason: clip(reason, MAX_REASON),
+            reason: reason.to_owned(),
         };
         Self {
             told: vec![violation],
             more: 0,
+            checked: true,
         }
     }
 
@@ -515,11 +537,35 @@ fn member(place: &str, name: &str) -> String {
 
 /// `value` as JSON, clipped without writing out a large one.
 pub(super) fn quote(value: &Value) -> String {
-    match value {
-        Value::String(s) => quote_str(s),
-        Value::Array(items) if !items.is_empty() => "an array".to_owned(),
-        Value::Object(members) if !members.is_empty() => "an object".to_owned(),
-        _ => clip(&value.to_string(), MAX_QUOTE),
+    if let Value::String(text) = value {
+        return quote_str(text);
+    }
+    let mut quote = Quote(Vec::new());
+    let whole = serde_json::to_writer(&mut quote, value).is_ok();
+    let text = String::from_utf8_lossy(&quote.0);
+    if whole {
+        text.into_owned()
+    } else {
+        format!("{}…", text.trim_end_matches('\u{fffd}'))
+    }
+}
+
+/// Takes the beginning of what is written, and fails after it.
+struct Quote(Vec<u8>);
+
+impl std::io::Write for Quote {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let fits = bytes.len().min(MAX_QUOTE.saturating_sub(self.0.len()));
+        self.0.extend(bytes.iter().take(fits));
+        if fits == bytes.len() {
+            Ok(fits)
+        } else {
+            Err(std::io::ErrorKind::WriteZero.into())
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -4,23 +4,27 @@
 //! edges. Keywords of all dialects are read in all dialects: an edge too many only counts a step
 //! too many.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use referencing::{Draft, Registry, Resolver, Uri};
 use serde_json::{Map, Value};
 
-use super::super::{CompileError, NoRetrieval, text};
-use super::pattern;
+use super::super::{CompileError, NoRetrieval, dialect, text};
+use super::Plan;
+use super::pattern::{self, Cost};
 
 /// Subschemas that a schema can reach.
-const MAX_NODES: usize = 20_000;
+const MAX_NODES: usize = 10_000;
 /// Schemas that apply to a value within each other, one in place of the other.
 const MAX_IN_PLACE_CHAIN: u32 = 64;
 /// Schemas that apply to one value in all, without those for its parts.
 const MAX_IN_PLACE: u64 = 20_000;
-/// Positions of all patterns of a schema together.
-const MAX_PATTERNS: u64 = 100_000;
+/// Patterns of a schema, and their positions together.
+const MAX_PATTERNS: usize = 500;
+const MAX_POSITIONS: u64 = 20_000;
+/// Visits below which the validator does not remember a recursion's result.
+const REMEMBERED_VISITS: u64 = 16;
 
 /// One subschema: what it applies to the value itself, and what to the value's parts.
 #[derive(Debug, Default)]
@@ -39,12 +43,16 @@ pub(super) struct Node {
     pub(super) every_property: Vec<usize>,
     /// For the names of the properties.
     pub(super) names: Option<usize>,
-    /// Steps per byte of a property's name.
+    /// The value must be of one of these types, which is checked first of all.
+    pub(super) types: Option<Types>,
+    /// Where a recursion starts over, see [`mark_recursion`].
+    pub(super) recursion: Option<u64>,
+    /// Half-steps per byte of a property's name.
     pub(super) name_weight: u64,
     pub(super) prefix: Vec<usize>,
     pub(super) every_item: Vec<usize>,
     pub(super) unique: bool,
-    /// Steps per byte of a string.
+    /// Half-steps per byte of a string.
     pub(super) string_weight: u64,
 }
 
@@ -63,8 +71,54 @@ impl Node {
     }
 }
 
+/// A set of JSON types.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Types {
+    null: bool,
+    boolean: bool,
+    number: bool,
+    string: bool,
+    array: bool,
+    object: bool,
+}
+
+impl Types {
+    /// The set that a `type` keyword names; none if it is not written as it should be.
+    fn of(keyword: &Value) -> Option<Self> {
+        let mut types = Self::default();
+        let names = match keyword {
+            Value::Array(names) => names.as_slice(),
+            name => std::slice::from_ref(name),
+        };
+        for name in names {
+            match name.as_str()? {
+                "null" => types.null = true,
+                "boolean" => types.boolean = true,
+                "number" | "integer" => types.number = true,
+                "string" => types.string = true,
+                "array" => types.array = true,
+                "object" => types.object = true,
+                _ => return None,
+            }
+        }
+        Some(types)
+    }
+
+    /// Whether `value` is of one of the types; integers are not told from other numbers.
+    pub(super) fn admit(self, value: &Value) -> bool {
+        match value {
+            Value::Null => self.null,
+            Value::Bool(_) => self.boolean,
+            Value::Number(_) => self.number,
+            Value::String(_) => self.string,
+            Value::Array(_) => self.array,
+            Value::Object(_) => self.object,
+        }
+    }
+}
+
 /// The subschemas that `schema` reaches, itself first.
-pub(super) fn build(schema: &Value, draft: Draft) -> Result<Vec<Node>, CompileError> {
+pub(super) fn build(schema: &Value, draft: Draft) -> Result<Plan, CompileError> {
     let resource = draft.create_resource_ref(schema);
     let base = resource.id().unwrap_or("json-schema:///");
     let uri = referencing::uri::from_str(base).map_err(|e| unresolved(base, &e))?;
@@ -78,7 +132,9 @@ pub(super) fn build(schema: &Value, draft: Draft) -> Result<Vec<Node>, CompileEr
         ids: HashMap::new(),
         open: Vec::new(),
         nodes: Vec::new(),
-        patterns: 0,
+        referenced: HashSet::new(),
+        patterns: HashMap::new(),
+        positions: 0,
     };
     let resolver = registry.resolver(uri);
     builder.id(schema, &resolver, draft)?;
@@ -95,7 +151,15 @@ pub(super) fn build(schema: &Value, draft: Draft) -> Result<Vec<Node>, CompileEr
             *place = node;
         }
     }
-    Ok(builder.nodes)
+    let mut plan = Plan {
+        patterns: builder.patterns.len(),
+        positions: builder.positions,
+        nodes: builder.nodes,
+        steps_per_part: None,
+        choices: false,
+    };
+    mark_recursion(&mut plan.nodes, &builder.referenced);
+    Ok(plan)
 }
 
 /// A subschema that was met but not looked into yet.
@@ -111,11 +175,18 @@ struct Builder<'s> {
     ids: HashMap<(*const Value, Arc<Uri<String>>), usize>,
     open: Vec<Open<'s>>,
     nodes: Vec<Node>,
-    patterns: u64,
+    /// The targets of references.
+    referenced: HashSet<usize>,
+    /// The patterns, and their positions together.
+    patterns: HashMap<&'s str, Cost>,
+    positions: u64,
 }
 
 impl<'s> Builder<'s> {
     fn id(&mut self, schema: &'s Value, around: &Resolver<'s>, draft: Draft) -> Result<usize, CompileError> {
+        if schema.get("$schema").is_some() {
+            dialect(schema)?;
+        }
         let draft = draft.detect(schema);
         let resource = draft.create_resource_ref(schema);
         let resolver = around
@@ -148,6 +219,7 @@ impl<'s> Builder<'s> {
             return Ok(node);
         };
         node.cost = own_cost(keywords);
+        node.types = keywords.get("type").and_then(Types::of);
         node.unique = keywords.get("uniqueItems") == Some(&Value::Bool(true));
         for (keyword, value) in keywords {
             match keyword.as_str() {
@@ -155,7 +227,9 @@ impl<'s> Builder<'s> {
                     if let Some(reference) = value.as_str() {
                         let target = at.lookup(reference).map_err(|e| unresolved(reference, &e))?;
                         let (contents, resolver, draft) = target.into_inner();
-                        node.in_place.push(self.id(contents, &resolver, draft)?);
+                        let id = self.id(contents, &resolver, draft)?;
+                        self.referenced.insert(id);
+                        node.in_place.push(id);
                     }
                 }
                 "not" | "if" | "then" | "else" => node.in_place.push(self.id(value, at, draft)?),
@@ -179,7 +253,7 @@ impl<'s> Builder<'s> {
                 }
                 "patternProperties" => {
                     for (pattern, value) in members(value) {
-                        node.name_weight = node.name_weight.saturating_add(self.weight(pattern)?);
+                        node.name_weight = node.name_weight.saturating_add(self.per_byte(pattern)?);
                         node.every_property.push(self.id(value, at, draft)?);
                     }
                 }
@@ -201,7 +275,7 @@ impl<'s> Builder<'s> {
                 }
                 "pattern" => {
                     if let Some(pattern) = value.as_str() {
-                        node.string_weight = node.string_weight.saturating_add(self.weight(pattern)?);
+                        node.string_weight = node.string_weight.saturating_add(self.per_byte(pattern)?);
                     }
                 }
                 "minLength" | "maxLength" => node.string_weight = node.string_weight.saturating_add(1),
@@ -211,13 +285,20 @@ impl<'s> Builder<'s> {
         Ok(node)
     }
 
-    fn weight(&mut self, pattern: &str) -> Result<u64, CompileError> {
-        let weight = pattern::weight(pattern)?;
-        self.patterns = self.patterns.saturating_add(weight);
-        if self.patterns > MAX_PATTERNS {
-            return Err(CompileError::new("the schema's patterns are too large together"));
+    /// Half-steps per byte of matching `pattern`.
+    fn per_byte(&mut self, pattern: &'s str) -> Result<u64, CompileError> {
+        if let Some(known) = self.patterns.get(pattern) {
+            return Ok(known.per_byte);
         }
-        Ok(weight)
+        let cost = pattern::cost(pattern)?;
+        self.patterns.insert(pattern, cost);
+        self.positions = self.positions.saturating_add(cost.positions);
+        if self.patterns.len() > MAX_PATTERNS || self.positions > MAX_POSITIONS {
+            return Err(CompileError::new(
+                "the schema has too many patterns, or they are too large together",
+            ));
+        }
+        Ok(cost.per_byte)
     }
 }
 
@@ -313,88 +394,163 @@ pub(super) fn check_in_place(nodes: &[Node]) -> Result<(), CompileError> {
     Ok(())
 }
 
-/// Steps for one part of a value at most, if the schema is not recursive.
-pub(super) fn steps_per_part(nodes: &[Node]) -> Option<u64> {
+/// Steps for one part of a value at most, if the schema is not recursive and applies at most
+/// `max_chain` schemas within each other, from the root of a value to its leaves.
+pub(super) fn steps_per_part(nodes: &[Node], max_chain: usize) -> Option<u64> {
+    /// What one subschema takes, with all that it leads to.
+    #[derive(Clone, Copy, Default)]
+    struct Total {
+        /// Steps to validate by it, and to mark what it evaluates.
+        valid: u64,
+        mark: u64,
+        chain: usize,
+    }
     let order = post_order(nodes, |node| {
         node.in_place.iter().copied().chain(node.parts()).collect()
     })
     .ok()?;
-    // Per node: for validating, and for marking what it evaluated.
-    let mut totals: Vec<(u64, u64)> = vec![(0, 0); nodes.len()];
+    let mut totals = vec![Total::default(); nodes.len()];
     for id in order {
         let Some(node) = nodes.get(id) else { continue };
-        let total = |other: usize| totals.get(other).copied().unwrap_or_default();
+        let below = |id: usize| totals.get(id).copied().unwrap_or_default();
         let own = [
             node.cost,
             node.string_weight,
             node.name_weight,
-            if node.unique { 20 } else { 0 },
-            2,
+            if node.unique { 4 } else { 2 },
         ];
-        let own = own.into_iter().fold(0, u64::saturating_add);
-        let parts = node.parts().map(|o| total(o).0).fold(own, u64::saturating_add);
-        let valid = node
-            .in_place
-            .iter()
-            .map(|o| total(*o).0)
-            .fold(parts, u64::saturating_add);
-        let mark = node
-            .in_place
-            .iter()
-            .map(|o| total(*o).1)
-            .fold(valid, u64::saturating_add);
-        let valid = if node.unevaluated {
-            valid.saturating_add(mark)
-        } else {
-            valid
+        let mut total = Total {
+            valid: own.into_iter().fold(0, u64::saturating_add),
+            ..Total::default()
         };
+        for part in node.parts().map(below) {
+            total.valid = total.valid.saturating_add(part.valid);
+            total.chain = total.chain.max(part.chain);
+        }
+        for other in node.in_place.iter().map(|id| below(*id)) {
+            total.valid = total.valid.saturating_add(other.valid);
+            total.mark = total.mark.saturating_add(other.mark);
+            total.chain = total.chain.max(other.chain);
+        }
+        total.mark = total.mark.saturating_add(total.valid);
+        total.chain += if node.unevaluated { 2 } else { 1 };
+        if node.unevaluated {
+            total.valid = total.valid.saturating_add(total.mark);
+        }
         if let Some(place) = totals.get_mut(id) {
-            *place = (valid, mark);
+            *place = total;
         }
     }
-    totals.first().map(|(valid, _)| *valid)
+    totals
+        .first()
+        .filter(|root| root.chain <= max_chain)
+        .map(|root| root.valid)
+}
+
+/// Marks where a schema recurses into itself by a single reference target, with what visiting it
+/// again costs at most.
+///
+/// The validator remembers whether an array or object fits such a target, from
+/// [`REMEMBERED_VISITS`] visits of work on: a recursive schema with ten alternatives is not
+/// evaluated 10ⁿ times at depth n. Of targets that recurse through each other only some are
+/// remembered, so those are counted in full.
+fn mark_recursion(nodes: &mut [Node], referenced: &HashSet<usize>) {
+    for component in components(nodes) {
+        let mut targets = component.iter().copied().filter(|id| referenced.contains(id));
+        if let (Some(only), None) = (targets.next(), targets.next())
+            && let Some(node) = nodes.get_mut(only)
+        {
+            node.recursion = Some(REMEMBERED_VISITS.saturating_mul(component.len() as u64));
+        }
+    }
+}
+
+/// The strongly connected components of more than one node, by Kosaraju's algorithm.
+fn components(nodes: &[Node]) -> Vec<Vec<usize>> {
+    let below = |node: &Node| {
+        node.in_place
+            .iter()
+            .copied()
+            .chain(node.parts())
+            .collect::<Vec<_>>()
+    };
+    let mut above: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    for (id, node) in nodes.iter().enumerate() {
+        for other in below(node) {
+            if let Some(list) = above.get_mut(other) {
+                list.push(id);
+            }
+        }
+    }
+    let (order, _) = finished(nodes.len(), |id| nodes.get(id).map(below).unwrap_or_default());
+    let mut assigned = vec![false; nodes.len()];
+    let mut components = Vec::new();
+    for start in order.into_iter().rev() {
+        let mut component = Vec::new();
+        let mut open = vec![start];
+        while let Some(id) = open.pop() {
+            if let Some(assigned) = assigned.get_mut(id)
+                && !std::mem::replace(assigned, true)
+            {
+                component.push(id);
+                open.extend(above.get(id).into_iter().flatten());
+            }
+        }
+        if component.len() > 1 {
+            components.push(component);
+        }
+    }
+    components
 }
 
 struct Cycle;
 
-/// Every node after all it leads to. Without recursion: chains are as long as the schema.
+/// Every node after all it leads to.
 fn post_order(nodes: &[Node], below: impl Fn(&Node) -> Vec<usize>) -> Result<Vec<usize>, Cycle> {
-    #[derive(Clone, Copy, PartialEq)]
+    match finished(nodes.len(), |id| nodes.get(id).map(&below).unwrap_or_default()) {
+        (order, false) => Ok(order),
+        (_, true) => Err(Cycle),
+    }
+}
+
+/// The order in which a depth-first search leaves the nodes, and whether it met a cycle. Without
+/// recursion: chains are as long as the schema.
+fn finished(count: usize, below: impl Fn(usize) -> Vec<usize>) -> (Vec<usize>, bool) {
+    #[derive(Clone, Copy)]
     enum Seen {
         Not,
         Open,
         Done,
     }
-    let mut seen = vec![Seen::Not; nodes.len()];
-    let mut order = Vec::with_capacity(nodes.len());
-    for start in 0..nodes.len() {
+    let mut seen = vec![Seen::Not; count];
+    let mut order = Vec::with_capacity(count);
+    let mut cyclic = false;
+    for start in 0..count {
         let mut path: Vec<(usize, Vec<usize>)> = Vec::new();
         let mut next = Some(start);
         loop {
-            if let Some(id) = next.take() {
-                match seen.get(id) {
-                    Some(Seen::Not) => {
-                        if let Some(mark) = seen.get_mut(id) {
-                            *mark = Seen::Open;
-                        }
-                        path.push((id, nodes.get(id).map(&below).unwrap_or_default()));
+            if let Some((id, state)) = next.and_then(|id| Some((id, seen.get_mut(id)?))) {
+                match state {
+                    Seen::Not => {
+                        *state = Seen::Open;
+                        path.push((id, below(id)));
                     }
-                    Some(Seen::Open) => return Err(Cycle),
-                    Some(Seen::Done) | None => {}
+                    Seen::Open => cyclic = true,
+                    Seen::Done => {}
                 }
             }
             let Some((id, left)) = path.last_mut() else { break };
             next = left.pop();
             if next.is_none() {
-                if let Some(mark) = seen.get_mut(*id) {
-                    *mark = Seen::Done;
+                if let Some(state) = seen.get_mut(*id) {
+                    *state = Seen::Done;
                 }
                 order.push(*id);
                 path.pop();
             }
         }
     }
-    Ok(order)
+    (order, cyclic)
 }
 
 fn unresolved(reference: &str, error: &referencing::Error) -> CompileError {
