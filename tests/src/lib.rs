@@ -7,9 +7,11 @@
 pub mod client;
 pub mod envoy;
 pub mod gate;
+pub mod parties;
 pub mod paths;
 pub mod ports;
 pub mod process;
+pub mod rmcp_client;
 pub mod toolgate;
 pub mod upstream;
 pub mod wire;
@@ -21,7 +23,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// No test needs longer than this; a hang becomes a failure that names itself.
-pub const TEST_TIMEOUT: Duration = Duration::from_secs(120);
+pub const TEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Runs one test's future on the runtime that all tests share.
 ///

@@ -4,6 +4,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 /// The workspace's root directory.
+///
+/// # Panics
+///
+/// Never: this package is a member of the workspace.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -26,6 +30,10 @@ pub fn module() -> PathBuf {
 }
 
 /// What `scripts/setup.sh` installed under `name`.
+///
+/// # Panics
+///
+/// When neither `XDG_CACHE_HOME` nor `HOME` is set.
 pub fn installed(name: &str) -> PathBuf {
     let cache = given("XDG_CACHE_HOME")
         .or_else(|| given("HOME").map(|home| home.join(".cache")))

@@ -1,5 +1,6 @@
 //! The command line tool as tests use it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -84,6 +85,8 @@ impl Render {
 pub fn key_digest(key: &str) -> String {
     Sha256::digest(key.as_bytes())
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }

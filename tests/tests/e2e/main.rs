@@ -1,3 +1,4 @@
 //! End-to-end tests: a real Envoy between scripted or real clients and servers.
 
 mod harness;
+mod parties;
