@@ -29,8 +29,15 @@ impl Exchange {
         let policy = self.engine.policy();
         let (decision_header, hold) = (policy.decision_header(), policy.hold());
         let result_bytes = policy.limits().result_bytes;
-        let State::Forwarded(forwarded) = &mut self.state else {
-            return ResponseStep::Pass(Vec::new());
+        let forwarded = match &mut self.state {
+            State::Forwarded(forwarded) => forwarded,
+            // The body is still here. Whoever refuses the request without it may do so; but nobody can have served it.
+            State::Waiting(_) if is_success(head) => {
+                let reply = self.upstream_fault("it came before the request had arrived");
+                return ResponseStep::Replace(reply);
+            }
+            State::Waiting(_) => return ResponseStep::Pass(unstamp(head)),
+            State::New | State::Finished => return ResponseStep::Pass(Vec::new()),
         };
         let mut edits = stamp(head, decision_header, forwarded.era);
         let action = match judge_head(head, forwarded, result_bytes) {
@@ -156,7 +163,7 @@ fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usiz
         Single::Absent | Single::Repeated => None,
     };
     let encoded = headers::all(lines, "content-encoding").any(|v| !v.eq_ignore_ascii_case(b"identity"));
-    let success = matches!(single(lines, ":status"), Single::One([b'2', _, _]));
+    let success = is_success(head);
     let is_events = media_type.as_deref() == Some(EVENTS);
     if encoded && !head.end_of_stream && (success || is_events) {
         return Err("it is compressed although nothing compressed was asked for".to_owned());
@@ -182,6 +189,10 @@ fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usiz
     }
 }
 
+fn is_success(head: &ResponseHead<'_>) -> bool {
+    matches!(single(head.headers, ":status"), Single::One([b'2', _, _]))
+}
+
 fn exceeds(content_length: &[u8], limit: usize) -> bool {
     std::str::from_utf8(content_length)
         .ok()
@@ -197,13 +208,22 @@ fn stamp(head: &ResponseHead<'_>, decision_header: bool, era: Era) -> Vec<Header
             DECISION_HEADER.to_owned(),
             Reason::Allowed.as_str().as_bytes().to_vec(),
         ));
-    } else if headers::has(head.headers, DECISION_HEADER) {
-        edits.push(HeaderEdit::Remove(DECISION_HEADER.to_owned()));
+    } else {
+        edits.extend(unstamp(head));
     }
     if era == Era::Modern && headers::has(head.headers, "mcp-session-id") {
         edits.push(HeaderEdit::Remove("mcp-session-id".to_owned()));
     }
     edits
+}
+
+/// Takes away a decision that is not ours.
+fn unstamp(head: &ResponseHead<'_>) -> Vec<HeaderEdit> {
+    let claimed = headers::has(head.headers, DECISION_HEADER);
+    claimed
+        .then(|| HeaderEdit::Remove(DECISION_HEADER.to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// Headers that a body we may change must lose, if they are there.
