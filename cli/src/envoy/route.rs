@@ -32,7 +32,7 @@ pub(super) fn configuration(setup: &Setup<'_>) -> Value {
             json!({ "name": host, "domains": [host], "routes": routes })
         })
         .collect();
-    hosts.push(json!({ "name": "any", "domains": ["*"], "routes": anywhere }));
+    hosts.push(json!({ "name": "*", "domains": ["*"], "routes": anywhere }));
     json!({
         "name": "mcp",
         // The policy compares hosts without their port.

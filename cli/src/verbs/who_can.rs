@@ -62,6 +62,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
                 standing.tell(&mut out)?;
             }
             writeln!(out, "{can} of {} keys can call {}", standings.len(), args.tool)?;
+            if let Some(claim) = policy
+                .identity()
+                .jwt
+                .as_ref()
+                .and_then(|jwt| jwt.roles_claim.as_deref())
+            {
+                writeln!(
+                    out,
+                    "{DIM}not counted: roles that the JWT claim {claim:?} adds{DIM:#}"
+                )?;
+            }
         }
     }
     Ok(if can > 0 { 0 } else { NO })
