@@ -49,7 +49,7 @@ test-engine: ## unit tests and case tables, natively
 test-wasm: ## the engine's tests on wasm32-unknown-unknown, under Node
 	@scripts/setup.sh rust_targets wasm_bindgen
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CACHE)/wasm-bindgen/bin/wasm-bindgen-test-runner \
-	  cargo test --locked -p toolgate-engine --target wasm32-unknown-unknown --test wasm
+	  cargo test --locked -p toolgate-engine --target wasm32-unknown-unknown --test engine
 
 .PHONY: test-e2e
 test-e2e: build ## a real Envoy between real and scripted MCP clients and servers

@@ -1,4 +1,5 @@
 //! End-to-end tests: a real Envoy between scripted or real clients and servers.
 
+mod gate;
 mod harness;
 mod parties;
