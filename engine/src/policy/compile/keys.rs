@@ -32,7 +32,7 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
         .map(|(index, role)| (&*role.name, RoleId::new(index)))
         .collect();
     let mut list = Vec::with_capacity(raw.len());
-    let mut owners: HashMap<[u8; 32], (KeyId, String)> = HashMap::with_capacity(raw.len());
+    let mut owners = Owners::with_capacity(raw.len());
     let mut subjects = Vec::new();
     for (index, (name, raw)) in raw.into_iter().enumerate() {
         let id = KeyId::new(index);
@@ -45,7 +45,13 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
             );
         }
         let key = Key {
-            digests: digests(&raw.sha256, id, &at.member("sha256"), &mut owners, errors),
+            digests: digests(
+                &raw.sha256,
+                id,
+                &at.member("sha256"),
+                (&list, &mut owners),
+                errors,
+            ),
             subjects: check_subjects(raw.subjects, context.identity, &at.member("subjects"), errors),
             roles: find_roles(&raw.roles, &roles, &at.member("roles"), errors),
             team: raw
@@ -77,26 +83,38 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
     }
 }
 
+/// For each digest, the key that has it and its index there.
+type Owners = HashMap<[u8; 32], (KeyId, usize)>;
+
 fn digests(
     raw: &[String],
     id: KeyId,
-    at: &At<'_>,
-    owners: &mut HashMap<[u8; 32], (KeyId, String)>,
+    sha256: &At<'_>,
+    (keys, owners): (&[Key], &mut Owners),
     errors: &mut Errors,
 ) -> Vec<[u8; 32]> {
     let mut digests = Vec::with_capacity(raw.len());
     for (index, text) in raw.iter().enumerate() {
-        let at = at.element(index);
+        let at = sha256.element(index);
         let Some(digest) = digest(text) else {
             errors.add(bad_hash(text, &at));
             continue;
         };
-        let pointer = at.pointer();
-        if let Some((_, first)) = owners.get(&digest) {
+        if let Some((owner, first)) = owners.get(&digest) {
+            let first = match keys.get(owner.index()) {
+                Some(key) => At::Root
+                    .member("keys")
+                    .member(&key.name)
+                    .member("sha256")
+                    .element(*first)
+                    .pointer(),
+                // Not compiled yet: it is this one.
+                None => sha256.element(*first).pointer(),
+            };
             let error = PolicyError::new(&at, format!("the same hash is at {first}"));
             errors.add(error.hint("every credential presents one key: remove one of the two"));
         } else {
-            owners.insert(digest, (id, pointer));
+            owners.insert(digest, (id, index));
             digests.push(digest);
         }
     }

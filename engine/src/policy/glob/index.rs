@@ -142,7 +142,7 @@ impl PatternIndex {
 /// Most overlaps worth telling.
 const MAX_PAIRS: usize = 100;
 /// Most comparisons of two patterns.
-const MAX_COMPARISONS: usize = 200_000;
+const MAX_COMPARISONS: usize = 50_000;
 
 type PairVisitor<'a> = dyn FnMut(u32, u32, &dyn Fn() -> bool) -> ControlFlow<()> + 'a;
 

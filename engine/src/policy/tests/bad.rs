@@ -3,9 +3,10 @@ use super::{hash, refused};
 /// A policy, and for each error its pointer and what its text must contain.
 type Case = (&'static str, &'static [(&'static str, &'static [&'static str])]);
 
-/// Stands for two different, valid hashes in the policies below.
+/// Stand for different, valid hashes in the policies below.
 const HASH_A: &str = "$A";
 const HASH_B: &str = "$B";
+const HASH_C: &str = "$C";
 
 const SHAPE: &[Case] = &[
     ("[]", &[("", &["wrong type", "found a list", "an object"])]),
@@ -420,10 +421,11 @@ const KEYS: &[Case] = &[
         ],
     ),
     (
-        r#"{"version":1,"keys":{"a":{"sha256":["$A","$B"],"roles":[]},"b":{"sha256":["$B"],"roles":[]},"c":{"sha256":["$A"],"roles":[]}}}"#,
+        r#"{"version":1,"keys":{"a":{"sha256":["$A","$B"],"roles":[]},"b":{"sha256":["$B"],"roles":[]},"c":{"sha256":["$A"],"roles":[]},"d/":{"sha256":["$C","$C"],"roles":[]}}}"#,
         &[
             ("/keys/b/sha256/0", &["the same hash is at /keys/a/sha256/1"]),
             ("/keys/c/sha256/0", &["the same hash is at /keys/a/sha256/0"]),
+            ("/keys/d~1/sha256/1", &["the same hash is at /keys/d~1/sha256/0"]),
         ],
     ),
     (
@@ -510,7 +512,10 @@ fn every_error_has_its_place_its_reason_and_its_hint() {
     .into_iter()
     .flatten()
     {
-        let policy = policy.replace(HASH_A, &hash(0xa1)).replace(HASH_B, &hash(0xb2));
+        let policy = policy
+            .replace(HASH_A, &hash(0xa1))
+            .replace(HASH_B, &hash(0xb2))
+            .replace(HASH_C, &hash(0xc3));
         let errors = refused(&policy);
         let mut left: Vec<_> = errors.iter().collect();
         for (pointer, fragments) in *expected {
@@ -519,7 +524,7 @@ fn every_error_has_its_place_its_reason_and_its_hint() {
                 // `a|b`: either will do.
                 error.pointer == *pointer && fragments.iter().all(|f| f.split('|').any(|f| text.contains(f)))
             };
-            let Some(index) = left.iter().position(|error| matches(error)) else {
+            let Some(index) = left.iter().position(matches) else {
                 panic!("no error at {pointer:?} with {fragments:?} in\n{policy}\nbut\n{errors}");
             };
             left.remove(index);

@@ -168,7 +168,7 @@ fn the_json_schema_judges_like_the_compiler() {
         r#"{"version":1,"servers":{"d":{"path":"/d","tools":{"t":{"inputSchema":{"type":"object"}}}}}}"#
     ));
     for text in [
-        r#"{}"#,
+        "{}",
         r#"{"version":2}"#,
         r#"{"version":1,"toolz":1}"#,
         r#"{"version":1,"origins":null}"#,
