@@ -291,3 +291,6 @@ fn text_key(server: &str, digest: &[u8; 32]) -> String {
 fn digest_of(text: &[u8]) -> [u8; 32] {
     Sha256::digest(text).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use jsonschema::{Keyword, ValidationError};
 use serde_json::{Map, Number, Value};
 
 /// What replaces `uniqueItems`, for `ValidationOptions::with_keyword`.
+#[expect(clippy::unnecessary_wraps, reason = "the library's signature")]
 pub(super) fn factory<'s>(
     _parent: &'s Map<String, Value>,
     wanted: &'s Value,
@@ -82,7 +83,9 @@ impl Hash for Item<'_> {
             Value::String(text) => (3_u8, text).hash(state),
             Value::Array(items) => {
                 (4_u8, items.len()).hash(state);
-                items.iter().for_each(|item| Item(item).hash(state));
+                for item in items {
+                    Item(item).hash(state);
+                }
             }
             Value::Object(members) => {
                 (5_u8, members.len()).hash(state);

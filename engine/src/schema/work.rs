@@ -6,6 +6,7 @@
 //! It refuses schemas that lead back to themselves without descending into the value, and counts
 //! the steps that a value needs, up to a bound.
 
+mod graph;
 mod pattern;
 mod plan;
 
@@ -58,8 +59,8 @@ impl Plan {
     /// The plan of `schema`, whose dialect is `draft`.
     pub(super) fn new(schema: &Value, draft: referencing::Draft) -> Result<Plan, CompileError> {
         let mut plan = plan::build(schema, draft)?;
-        plan::check_in_place(&plan.nodes)?;
-        plan.steps_per_part = plan::steps_per_part(&plan.nodes, MAX_STACK);
+        graph::check_in_place(&plan.nodes)?;
+        plan.steps_per_part = graph::steps_per_part(&plan.nodes, MAX_STACK);
         plan.choices = plan.nodes.iter().any(|node| node.choices);
         Ok(plan)
     }

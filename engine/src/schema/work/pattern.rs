@@ -64,7 +64,7 @@ fn is_anchored_run(hir: &Hir) -> bool {
 fn positions(hir: &Hir) -> u64 {
     let sum = |parts: &[Hir]| parts.iter().map(positions).fold(1, u64::saturating_add);
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Bytes(_)) => 1,
         HirKind::Literal(literal) => literal.0.len() as u64,
         HirKind::Class(Class::Unicode(class)) => {
             if class.is_ascii() {
@@ -73,7 +73,6 @@ fn positions(hir: &Hir) -> u64 {
                 2
             }
         }
-        HirKind::Class(Class::Bytes(_)) => 1,
         HirKind::Repetition(repetition) => {
             let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
             positions(&repetition.sub)
