@@ -51,13 +51,15 @@ pub fn identify(
             ));
         }
         (Some(key), _) | (None, Some(key)) => key,
-        (None, None) if subject.is_some() => return Err(bad("no key has the verified JWT's subject")),
+        // A verified JWT is a credential: it never falls back to the anonymous key.
+        (None, None) if jwt.is_some() => return Err(bad("no key has the verified JWT's subject")),
         (None, None) => policy.identity().anonymous.ok_or(NoCaller {
             reason: Reason::NoKey,
             why: "no key was presented",
         })?,
     };
-    admit(policy, key, subject, jwt, now)
+    // Roles of a claim belong to the key that its JWT names, and to no other one presented beside it.
+    admit(policy, key, subject, jwt.filter(|_| by_jwt == Some(key)), now)
 }
 
 /// The caller that a key is without any claim: for explanations.
@@ -178,5 +180,114 @@ fn ambiguous(why: &'static str) -> NoCaller {
     NoCaller {
         reason: Reason::Ambiguous,
         why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
+
+    fn policy(anonymous: &str) -> Policy {
+        let text = r#"{
+            "version": 1,
+            "identity": { "jwt": { "rolesClaim": "groups" }, "anonymous": ANONYMOUS },
+            "servers": { "docs": { "path": "/mcp" } },
+            "roles": { "reader": { "allow": ["docs/*"] }, "writer": { "allow": ["docs/*"] } },
+            "keys": {
+                "key": { "sha256": ["2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"], "roles": ["reader"] },
+                "ci": { "subjects": ["repo:acme/*"], "roles": ["reader"] },
+                "tools": { "subjects": ["repo:acme/tools"], "roles": ["reader"] },
+                "guest": { "roles": [] }
+            }
+        }"#;
+        // A key without credential is only legal as the anonymous one.
+        let text = if anonymous == "null" {
+            text.replace(
+                r#""guest": { "roles": [] }"#,
+                r#""guest": { "subjects": ["guest"] }"#,
+            )
+        } else {
+            text.to_owned()
+        };
+        Policy::compile(text.replace("ANONYMOUS", anonymous).as_bytes()).unwrap()
+    }
+
+    fn who(
+        policy: &Policy,
+        key: Option<&str>,
+        jwt: Option<(&str, &[&str])>,
+    ) -> Result<(String, usize), Reason> {
+        let lines: Vec<_> = key
+            .map(|key| (b"authorization".to_vec(), format!("Bearer {key}").into_bytes()))
+            .into_iter()
+            .collect();
+        let jwt = jwt.map(|(subject, roles)| VerifiedJwt {
+            subject: Some(subject.as_bytes().to_vec()).filter(|s| !s.is_empty()),
+            roles: roles.iter().map(|role| role.as_bytes().to_vec()).collect(),
+        });
+        identify(policy, &lines, jwt.as_ref(), NOW)
+            .map(|caller| (policy.key(caller.key).name.to_string(), caller.roles.len()))
+            .map_err(|no_caller| no_caller.reason)
+    }
+
+    #[test]
+    fn a_verified_subject_is_a_key_and_its_claim_adds_known_roles() {
+        let policy = policy("null");
+        assert_eq!(
+            who(&policy, None, Some(("repo:acme/x", &[]))),
+            Ok(("ci".into(), 1))
+        );
+        assert_eq!(
+            who(
+                &policy,
+                None,
+                Some(("repo:acme/x", &["writer", "reader", "nonsense"]))
+            ),
+            Ok(("ci".into(), 2))
+        );
+        assert_eq!(
+            who(&policy, None, Some(("repo:other/x", &["writer"]))),
+            Err(Reason::BadKey)
+        );
+        assert_eq!(
+            who(&policy, None, Some(("repo:acme/tools", &[]))),
+            Err(Reason::Ambiguous)
+        );
+        assert_eq!(who(&policy, None, None), Err(Reason::NoKey));
+    }
+
+    #[test]
+    fn a_key_beside_a_jwt_must_be_the_same_and_gets_no_roles_from_another() {
+        let policy = policy("null");
+        assert_eq!(
+            who(&policy, Some("key"), Some(("repo:acme/x", &[]))),
+            Err(Reason::Ambiguous)
+        );
+        assert_eq!(
+            who(&policy, Some("key"), Some(("stranger", &["writer"]))),
+            Ok(("key".into(), 1))
+        );
+        assert_eq!(
+            who(&policy, Some("nonsense"), Some(("repo:acme/x", &[]))),
+            Err(Reason::BadKey)
+        );
+        // The verified token may still be in its header.
+        assert_eq!(
+            who(&policy, Some("eyJh.eyJz.c2ln"), Some(("repo:acme/x", &[]))),
+            Ok(("ci".into(), 1))
+        );
+        assert_eq!(who(&policy, Some("eyJh.eyJz.c2ln"), None), Err(Reason::BadKey));
+    }
+
+    #[test]
+    fn only_a_request_without_any_credential_is_anonymous() {
+        let policy = policy("\"guest\"");
+        assert_eq!(who(&policy, None, None), Ok(("guest".into(), 0)));
+        assert_eq!(who(&policy, Some("nonsense"), None), Err(Reason::BadKey));
+        assert_eq!(who(&policy, Some(""), None), Err(Reason::BadKey));
+        assert_eq!(who(&policy, None, Some(("stranger", &[]))), Err(Reason::BadKey));
+        assert_eq!(who(&policy, None, Some(("", &[]))), Err(Reason::BadKey));
     }
 }

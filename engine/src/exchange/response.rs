@@ -76,13 +76,16 @@ impl Exchange {
         let State::Forwarded(forwarded) = &self.state else {
             return self.unusable("it came unasked");
         };
-        let Ok(message) = json::parse(body, &list::LIMITS) else {
+        let Ok(message) = json::parse_answer(body, &list::LIMITS) else {
             return self.unusable("it is not valid JSON");
         };
         if message.kind() != Kind::Object
             || (message.get("result").is_none() && message.get("error").is_none())
         {
             return self.unusable("it is not a JSON-RPC response");
+        }
+        if !answers(forwarded.asked, message) {
+            return self.unusable("it is not a list");
         }
         match filter_message(&engine, forwarded, message, store) {
             Filtered::Unchanged => ResultStep::Keep,
@@ -235,6 +238,16 @@ fn body_edits(head: &ResponseHead<'_>, length_too: bool) -> impl Iterator<Item =
         .chain(length)
         .filter(|name| headers::has(head.headers, name))
         .map(|name| HeaderEdit::Remove(name.to_owned()))
+}
+
+/// Whether a result has the shape that was asked for, as far as filtering depends on it: a list
+/// that is none cannot be filtered. An error always answers.
+fn answers(asked: Asked, message: Value<'_>) -> bool {
+    let (Asked::List(list), Some(result)) = (asked, message.get("result")) else {
+        return true;
+    };
+    let items = result.get(list.member()).map_or(Kind::Null, |items| items.kind());
+    result.kind() == Kind::Object && matches!(items, Kind::Array | Kind::Null)
 }
 
 fn fault_text(why: &str) -> String {

@@ -89,7 +89,7 @@ fn pass_event(event: &Event<'_>, filter: &mut impl FnMut(Value<'_>) -> Filtered,
         out.extend_from_slice(event.raw);
         return true;
     }
-    match json::parse(&event.data, &list::LIMITS) {
+    match json::parse_answer(&event.data, &list::LIMITS) {
         Ok(message) => {
             match filter(message) {
                 Filtered::Unchanged => out.extend_from_slice(event.raw),

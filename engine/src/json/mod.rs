@@ -32,6 +32,8 @@ mod view_tests;
 use std::borrow::Cow;
 use std::fmt;
 
+use validate::Pass;
+
 pub use number::{Number, UnsafeNumber, unsafe_number};
 pub use string::write_str;
 pub use value::{Array, Elements, Kind, Members, Object, Value};
@@ -57,13 +59,31 @@ impl Default for Limits {
 
 /// Validates the whole of `bytes` and returns a view of the root value.
 pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Value<'a>, Error> {
-    validate::validate(bytes, *limits, false).map(|message| message.root)
+    validate::validate(bytes, *limits, Pass::default()).map(|message| message.root)
+}
+
+/// Like [`parse`] for what a server sends, where an escape for half a surrogate pair passes and
+/// reads as U+FFFD: JavaScript writes such escapes for texts that were cut in two, and clients read
+/// them alike.
+pub fn parse_answer<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Value<'a>, Error> {
+    let pass = Pass {
+        lone_surrogates: true,
+        ..Pass::default()
+    };
+    validate::validate(bytes, *limits, pass).map(|message| message.root)
 }
 
 /// Like [`parse`], and records the members of the root object and of its `params` object on the
 /// way, so that the envelope needs no second scan.
 pub fn parse_message<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Message<'a>, Error> {
-    validate::validate(bytes, *limits, true)
+    validate::validate(
+        bytes,
+        *limits,
+        Pass {
+            record: true,
+            ..Pass::default()
+        },
+    )
 }
 
 /// A validated document with its outer members, in the order of the text.

@@ -6,7 +6,7 @@
 //!
 //! [GHSA-wvj2-96wp-fq3f]: https://github.com/advisories/GHSA-wvj2-96wp-fq3f
 
-/// Names with a meaning in the envelope, in `params` or in `_meta`.
+/// Names with a meaning in the envelope, in `params`, or in its `_meta`, `ref` or `notifications`.
 const RESERVED: &[&str] = &[
     "jsonrpc",
     "id",
@@ -24,9 +24,13 @@ const RESERVED: &[&str] = &[
     "inputResponses",
     "requestState",
     "notifications",
+    "resourceSubscriptions",
+    "taskIds",
+    "type",
     "protocolVersion",
     "capabilities",
     "_meta",
+    "io.modelcontextprotocol/protocolVersion",
 ];
 
 /// The reserved name that `key` is not, but equals under [simple case folding].

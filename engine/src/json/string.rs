@@ -151,12 +151,12 @@ fn unescape_unit(rest: &str) -> (char, &str) {
     if let Some(simple) = char::from_u32(u32::from(high)) {
         return (simple, after);
     }
-    let low = after.get(2..).and_then(hex4).unwrap_or(0);
-    let pair = char::decode_utf16([high, low]).next().and_then(Result::ok);
-    (
-        pair.unwrap_or(char::REPLACEMENT_CHARACTER),
-        after.get(6..).unwrap_or(""),
-    )
+    let low = after.strip_prefix("\\u").and_then(hex4);
+    let pair = low.and_then(|low| char::decode_utf16([high, low]).next()?.ok());
+    match pair {
+        Some(pair) => (pair, after.get(6..).unwrap_or("")),
+        None => (char::REPLACEMENT_CHARACTER, after),
+    }
 }
 
 fn hex4(text: &str) -> Option<u16> {

@@ -353,3 +353,20 @@ fn escaped_key_text_is_bounded() {
         ErrorKind::Members
     );
 }
+
+#[test]
+fn answers_may_hold_half_a_surrogate_pair() {
+    for (text, read) in [
+        (r#""\ud83d""#, "\u{fffd}"),
+        (r#""a\ude00b""#, "a\u{fffd}b"),
+        (r#""\ud83d\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+        (r#""\ud83dx\n""#, "\u{fffd}x\n"),
+        (r#""\ud83d\n""#, "\u{fffd}\n"),
+        (r#""\ud83d\ude00""#, "\u{1f600}"),
+    ] {
+        let value = super::parse_answer(text.as_bytes(), &LIMITS).unwrap();
+        assert_eq!(value.as_str().as_deref(), Some(read), "{text}");
+    }
+    assert!(super::parse_answer(br#"{"a":1,"a":2}"#, &LIMITS).is_err());
+    assert!(super::parse_answer(b"\"\xff\"", &LIMITS).is_err());
+}

@@ -6,8 +6,17 @@ use super::{Error, ErrorKind, Limits, Member, Message, Value};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Validates `bytes`; with `record`, also keeps the members of the root and of its `params`.
-pub(super) fn validate(bytes: &[u8], limits: Limits, record: bool) -> Result<Message<'_>, Error> {
+/// What a pass does besides validating.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Pass {
+    /// Keeps the members of the root and of its `params`.
+    pub(super) record: bool,
+    /// Lets an escape for half a surrogate pair pass.
+    pub(super) lone_surrogates: bool,
+}
+
+/// Validates `bytes`.
+pub(super) fn validate(bytes: &[u8], limits: Limits, pass: Pass) -> Result<Message<'_>, Error> {
     let error = |kind, offset| Err(Error { kind, offset });
     if u32::try_from(bytes.len()).is_err() {
         return error(ErrorKind::TooLong, 0);
@@ -26,7 +35,7 @@ pub(super) fn validate(bytes: &[u8], limits: Limits, record: bool) -> Result<Mes
         depth: limits.depth,
         frames: Vec::new(),
         keys: Keys::new(text, limits.members),
-        record,
+        pass,
         members: Vec::new(),
         params: None,
     };
@@ -46,7 +55,7 @@ struct Scanner<'a> {
     /// The open objects and arrays, outermost first; at most `depth`.
     frames: Vec<Frame>,
     keys: Keys<'a>,
-    record: bool,
+    pass: Pass,
     members: Vec<Member<'a>>,
     params: Option<Vec<Member<'a>>>,
 }
@@ -106,7 +115,7 @@ impl<'a> Scanner<'a> {
             let Some(&frame) = self.frames.last() else {
                 return Ok(false);
             };
-            if self.record && (frame.params || self.frames.len() == 1) && frame.object {
+            if self.pass.record && (frame.params || self.frames.len() == 1) && frame.object {
                 self.record_member(frame);
             }
             self.white();
@@ -133,7 +142,7 @@ impl<'a> Scanner<'a> {
         if self.frames.len() >= self.depth {
             return self.fail(ErrorKind::Depth);
         }
-        let params = self.record && object && self.at_params();
+        let params = self.pass.record && object && self.at_params();
         if params {
             self.params = Some(Vec::new());
         }
@@ -226,12 +235,14 @@ impl<'a> Scanner<'a> {
                     0xd800..=0xdbff => {
                         let paired = self.bytes.get(start + 6..start + 8) == Some(b"\\u")
                             && matches!(self.unit(start + 6)?, 0xdc00..=0xdfff);
-                        if !paired {
+                        if !paired && !self.pass.lone_surrogates {
                             return self.fail(ErrorKind::LoneSurrogate);
                         }
-                        12
+                        if paired { 12 } else { 6 }
                     }
-                    0xdc00..=0xdfff => return self.fail(ErrorKind::LoneSurrogate),
+                    0xdc00..=0xdfff if !self.pass.lone_surrogates => {
+                        return self.fail(ErrorKind::LoneSurrogate);
+                    }
                     _ => 6,
                 };
                 (len, unit < 0x20)
