@@ -48,8 +48,11 @@ test-engine: ## unit tests and case tables, natively
 .PHONY: test-wasm
 test-wasm: ## the engine's tests on wasm32-unknown-unknown, under Node
 	@scripts/setup.sh rust_targets wasm_bindgen
+	@mkdir -p "$(TARGET_DIR)"
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CACHE)/wasm-bindgen/bin/wasm-bindgen-test-runner \
-	  cargo test --locked -p toolgate-engine --target wasm32-unknown-unknown --test engine
+	  cargo test --locked -p toolgate-engine --target wasm32-unknown-unknown --test engine | tee "$(TARGET_DIR)/test-wasm.log"
+	@# The runner is content when it finds no test at all.
+	@grep -Eq '^test result: ok\. [1-9]' "$(TARGET_DIR)/test-wasm.log" || { echo "no test ran" >&2; exit 1; }
 
 .PHONY: test-e2e
 test-e2e: build ## a real Envoy between real and scripted MCP clients and servers
