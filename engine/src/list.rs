@@ -1,6 +1,6 @@
 //! Lists, filtered for one key: by the shape of the message, whatever stream it comes on.
 
-use crate::json::{self, Kind, Value, write_str};
+use crate::json::{self, Array, Kind, Value, write_str};
 use crate::mcp::method::List;
 
 /// Bounds for what servers send: their schemas nest deeper than calls do.
@@ -32,9 +32,39 @@ pub trait Keep {
 }
 
 /// Filters every list in a response-shaped message, and with `restamp` makes it private to the
-/// key. Messages of other shapes are unchanged.
+/// key. Messages of other shapes are unchanged. A batch is filtered message by message.
 /// <https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/caching>
 pub fn filter(message: Value<'_>, keep: &dyn Keep, restamp: bool) -> Filtered {
+    match message.as_array() {
+        Some(batch) => filter_batch(batch, keep, restamp),
+        None => filter_one(message, keep, restamp),
+    }
+}
+
+/// Servers of revision 2025-03-26 may send batches, and some clients of later ones read them.
+/// <https://modelcontextprotocol.io/specification/2025-03-26/basic/transports#sending-messages-to-the-server>
+fn filter_batch(batch: Array<'_>, keep: &dyn Keep, restamp: bool) -> Filtered {
+    let mut out = b"[".to_vec();
+    let mut changed = false;
+    for (i, message) in batch.elements().enumerate() {
+        out.extend_from_slice(if i == 0 { b"" } else { b"," });
+        match filter_one(message, keep, restamp) {
+            Filtered::Unchanged => out.extend_from_slice(message.raw().as_bytes()),
+            Filtered::Changed(message) => {
+                changed = true;
+                out.extend_from_slice(&message);
+            }
+        }
+    }
+    out.push(b']');
+    if changed {
+        Filtered::Changed(out)
+    } else {
+        Filtered::Unchanged
+    }
+}
+
+fn filter_one(message: Value<'_>, keep: &dyn Keep, restamp: bool) -> Filtered {
     let Some(result) = message.get("result").filter(|r| r.kind() == Kind::Object) else {
         return Filtered::Unchanged;
     };

@@ -188,7 +188,9 @@ fn proposed(envelope: &Envelope<'_>) -> Option<Revision> {
         Shape::Request { method, .. } if method == "initialize" => envelope
             .params
             .string("protocolVersion")
-            .and_then(|v| Revision::parse(&v)),
+            .and_then(|v| Revision::parse(&v))
+            // A handshake is legacy whatever it proposes: the server settles for less.
+            .filter(|revision| revision.era() == Era::Legacy),
         _ => None,
     }
 }

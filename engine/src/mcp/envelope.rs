@@ -184,7 +184,7 @@ fn params_of<'a>(root: &Root<'_, 'a>, members: Option<Vec<Member<'a>>>) -> Resul
     };
     refuse_variants(&members)?;
     let params = Params { members };
-    for nested in ["_meta", "ref"] {
+    for nested in ["_meta", "ref", "notifications"] {
         let Some(value) = params.get(nested) else { continue };
         let Some(object) = value.as_object() else {
             let message = format!("\"params.{nested}\" must be an object");

@@ -57,10 +57,9 @@ const SUFFIX: &[u8] = b"?=";
 /// Decodes a mirrored value: plain visible ASCII (and tab, space), or `=?base64?…?=` with the
 /// canonical standard alphabet over UTF-8. `None` is a value that no server should accept.
 pub fn decode_mirror(value: &[u8]) -> Option<Cow<'_, str>> {
-    let encoded = value
-        .strip_prefix(PREFIX)
-        .and_then(|rest| rest.strip_suffix(SUFFIX));
-    if let Some(encoded) = encoded {
+    if value.starts_with(PREFIX) && value.ends_with(SUFFIX) {
+        // `=?base64?=` has both markers, overlapping: text to one reader, encoded to another.
+        let encoded = value.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
         let bytes = STANDARD.decode(encoded).ok()?;
         return String::from_utf8(bytes).ok().map(Cow::Owned);
     }
@@ -129,18 +128,19 @@ mod tests {
             "=?BASE64?SGVsbG8=?=",
             "SGVsbG8=",
             "=?base64?SGVsbG8=",
-            "=?base64?=",
             "a\tb",
             "",
         ] {
             assert_eq!(decoded(literal).as_deref(), Some(literal));
         }
-        // Bad padding, bad alphabet, non-canonical trailing bits, not UTF-8, not ASCII.
+        // Bad padding, bad alphabet, non-canonical trailing bits, not UTF-8, overlapping markers,
+        // not ASCII.
         for bad in [
             "=?base64?SGVsbG8?=",
             "=?base64?SGVs!!!bG8=?=",
             "=?base64?SGVsbG9=?=",
             "=?base64?/w==?=",
+            "=?base64?=",
             "é",
         ] {
             assert_eq!(decoded(bad), None, "{bad}");

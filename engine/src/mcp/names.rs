@@ -1,6 +1,6 @@
 //! Names of tools, prompts and resources: what is a name at all, and which URIs are canonical.
 
-use fluent_uri::Iri;
+use fluent_uri::{Iri, Uri};
 
 /// Whether a tool, prompt or task name can be judged: not empty, no control character, no white
 /// space at either end. Everything else is compared byte for byte, without normalisation: the
@@ -24,12 +24,19 @@ pub fn is_canonical_uri(uri: &str) -> bool {
     if uri.bytes().any(|b| b == b'\\' || b < 0x20 || b == 0x7f) || has_encoded_separator(uri) {
         return false;
     }
-    let Ok(parsed) = Iri::parse(uri) else { return false };
-    if parsed.normalize().as_str() != uri || parsed.path().as_str().contains("//") {
-        return false;
+    is_normal(uri)
+        // `file:/x`, `file://host/x` and `file:///x` are one file to many servers.
+        && (!uri.starts_with("file:") || uri.starts_with("file:///"))
+}
+
+/// A character beyond ASCII may be escaped (RFC 3986 knows no other spelling) or written as it is
+/// (RFC 3987 prefers that), but not both in one URI.
+fn is_normal(uri: &str) -> bool {
+    if uri.is_ascii() {
+        Uri::parse(uri).is_ok_and(|u| u.normalize().as_str() == uri && !u.path().as_str().contains("//"))
+    } else {
+        Iri::parse(uri).is_ok_and(|u| u.normalize().as_str() == uri && !u.path().as_str().contains("//"))
     }
-    // `file:/x`, `file://host/x` and `file:///x` are one file to many servers.
-    parsed.scheme().as_str() != "file" || uri.starts_with("file:///")
 }
 
 /// The same for a URI template (RFC 6570): every expression counts as one ordinary character.
@@ -86,6 +93,7 @@ mod tests {
             "urn:isbn:0451450523",
             "note://日本",
             "str:hello",
+            "file:///srv/docs/%C3%A9%20a",
         ] {
             assert!(is_canonical_uri(good), "{good}");
         }
@@ -103,6 +111,8 @@ mod tests {
             "https://example.com/a\\b",
             "file:///srv/docs/a\u{0}",
             "file:///srv/docs/%00",
+            "file:///srv/docs/%c3%a9",
+            "file:///srv/docs/\u{e9}%C3%A9",
             "file:///srv/docs/./a",
             "not a uri",
             "",

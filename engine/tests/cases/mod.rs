@@ -9,7 +9,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Every file of the table.
-const FILES: &[(&str, &str)] = &[("grants.json", include_str!("../../cases/grants.json"))];
+const FILES: &[(&str, &str)] = &[
+    ("eras.json", include_str!("../../cases/eras.json")),
+    ("grants.json", include_str!("../../cases/grants.json")),
+    ("identity.json", include_str!("../../cases/identity.json")),
+    ("lists.json", include_str!("../../cases/lists.json")),
+    ("schema.json", include_str!("../../cases/schema.json")),
+    ("shadow.json", include_str!("../../cases/shadow.json")),
+    ("smuggling.json", include_str!("../../cases/smuggling.json")),
+    ("upstream.json", include_str!("../../cases/upstream.json")),
+];
 
 /// The policy of every case.
 pub const POLICY: &str = include_str!("../../cases/policy.json");
@@ -43,6 +52,8 @@ pub struct Request {
     pub text: Option<String>,
     #[serde(default)]
     pub hex: Option<String>,
+    #[serde(default)]
+    pub pad: usize,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -51,13 +62,15 @@ pub struct Response {
     #[serde(default = "ok")]
     pub status: u16,
     #[serde(default)]
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Option<String>)>,
     #[serde(default)]
     pub body: Option<Value>,
     #[serde(default)]
     pub text: Option<String>,
     #[serde(default)]
     pub hex: Option<String>,
+    #[serde(default)]
+    pub pad: usize,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -65,6 +78,8 @@ pub struct Response {
 pub struct Expect {
     pub forwarded: bool,
     pub decision: String,
+    #[serde(default)]
+    pub header: Option<String>,
     #[serde(default)]
     pub would_deny: Option<String>,
     #[serde(default)]
@@ -126,7 +141,12 @@ pub fn all() -> Vec<Case> {
 
 impl Request {
     pub fn bytes(&self) -> Vec<u8> {
-        bytes(self.body.as_ref(), self.text.as_deref(), self.hex.as_deref())
+        bytes(
+            self.body.as_ref(),
+            self.text.as_deref(),
+            self.hex.as_deref(),
+            self.pad,
+        )
     }
 
     /// The header lines as sent, without pseudo-headers, `host` and `content-length`.
@@ -161,27 +181,36 @@ impl Default for Response {
             body: Some(body),
             text: None,
             hex: None,
+            pad: 0,
         }
     }
 }
 
 impl Response {
     pub fn bytes(&self) -> Vec<u8> {
-        bytes(self.body.as_ref(), self.text.as_deref(), self.hex.as_deref())
+        bytes(
+            self.body.as_ref(),
+            self.text.as_deref(),
+            self.hex.as_deref(),
+            self.pad,
+        )
     }
 
     /// The header lines, with `content-type: application/json` where none is given and there is a body.
     pub fn header_lines(&self) -> Vec<(String, String)> {
-        let mut lines = self.headers.clone();
-        if !lines.iter().any(|(n, _)| n == "content-type") && !self.bytes().is_empty() {
-            lines.push(("content-type".to_owned(), "application/json".to_owned()));
-        }
-        lines
+        let given = self.headers.iter().any(|(n, _)| n == "content-type");
+        let typed = (!given && !self.bytes().is_empty())
+            .then(|| ("content-type".to_owned(), "application/json".to_owned()));
+        let lines = self
+            .headers
+            .iter()
+            .filter_map(|(n, v)| Some((n.clone(), v.clone()?)));
+        lines.chain(typed).collect()
     }
 }
 
-fn bytes(body: Option<&Value>, text: Option<&str>, hex: Option<&str>) -> Vec<u8> {
-    match (body, text, hex) {
+fn bytes(body: Option<&Value>, text: Option<&str>, hex: Option<&str>, pad: usize) -> Vec<u8> {
+    let mut bytes = match (body, text, hex) {
         (Some(body), None, None) => serde_json::to_vec(body).unwrap(),
         (None, Some(text), None) => text.as_bytes().to_vec(),
         (None, None, Some(hex)) => (0..hex.len())
@@ -190,7 +219,9 @@ fn bytes(body: Option<&Value>, text: Option<&str>, hex: Option<&str>) -> Vec<u8>
             .collect(),
         (None, None, None) => Vec::new(),
         _ => panic!("body, text and hex exclude each other"),
-    }
+    };
+    bytes.resize(bytes.len().max(pad), b' ');
+    bytes
 }
 
 /// What came of a case, wherever it ran.
@@ -280,7 +311,7 @@ pub fn differences(case: &Case, outcome: &Outcome) -> Vec<String> {
     same(
         "x-toolgate-decision",
         format!("{:?}", header("x-toolgate-decision")),
-        format!("{:?}", Some(&expect.decision)),
+        format!("{:?}", Some(expect.header.as_ref().unwrap_or(&expect.decision))),
     );
     if let Some(would_deny) = &outcome.would_deny {
         same(
