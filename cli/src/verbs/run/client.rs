@@ -9,12 +9,17 @@ use toolgate_engine::policy::{Policy, Server};
 /// Each server's URL, and a client configuration ready to be pasted.
 pub(super) fn welcome(policy: &Policy, listen: SocketAddr, tls: bool) -> String {
     let headers = header(&policy.identity().headers);
+    let widest = policy
+        .servers()
+        .map(|(_, server)| server.name.chars().count())
+        .max()
+        .unwrap_or_default();
     let mut text = String::new();
     let mut entries = Map::new();
     for (_, server) in policy.servers() {
         let url = url(server, listen, tls);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}  {url}", server.name);
+        let _ = writeln!(text, "{:<widest$}  {url}", server.name);
         let mut entry = json!({ "type": "http", "url": url });
         if !headers.is_empty() {
             entry["headers"] = Value::Object(headers.clone());

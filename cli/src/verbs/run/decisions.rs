@@ -30,17 +30,25 @@ pub(super) fn line(record: &str) -> Option<String> {
         number("status"),
         number("duration_ms")
     );
-    if let Some(detail) = text("detail") {
+    if let Some(detail) = text("detail").or_else(|| trouble(&text)) {
         let _ = write!(line, "  {detail}");
     }
     Some(line)
+}
+
+/// What Envoy says of a request that it could not carry through, such as a server that is not there.
+fn trouble(text: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    let flags = text("flags").filter(|flags| flags != "-")?;
+    let details = text("details").unwrap_or_default();
+    Some(format!("{flags} {details}").trim_end().to_owned())
 }
 
 /// Padded, so that what follows stands in columns.
 fn verdict(decision: Option<&str>, would_deny: Option<&str>) -> String {
     match (decision, would_deny) {
         (Some("allowed"), None) => format!("{GOOD}{:<22}{GOOD:#}", "allowed"),
-        (Some("allowed"), Some(reason)) => format!("{NOTE}{:<22}{NOTE:#}", format!("allowed (not {reason})")),
+        // In shadow mode: allowed, and the policy's refusal is only told.
+        (Some("allowed"), Some(reason)) => format!("{NOTE}{:<22}{NOTE:#}", format!("would deny: {reason}")),
         (Some(reason), _) => format!("{BAD}{:<22}{BAD:#}", format!("refused: {reason}")),
         // Envoy answered by itself, before the filter.
         (None, _) => format!("{NOTE}{:<22}{NOTE:#}", "no decision"),
@@ -95,7 +103,19 @@ mod tests {
     #[test]
     fn a_shadowed_refusal_is_not_plainly_allowed() {
         let record = json!({ "time": "", "decision": "allowed", "would_deny": "quota", "key": "eng" });
-        assert!(plain(&record).contains("allowed (not quota)"));
+        assert!(plain(&record).contains("would deny: quota"));
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_told() {
+        let record = json!({ "time": "", "decision": "allowed", "status": 503, "flags": "UF",
+            "details": "upstream_reset_before_response_started{remote_connection_failure}" });
+        assert!(
+            plain(&record)
+                .ends_with("503 0 ms  UF upstream_reset_before_response_started{remote_connection_failure}")
+        );
+        let record = json!({ "time": "", "decision": "allowed", "status": 200, "flags": "-", "details": "via_upstream" });
+        assert!(plain(&record).ends_with("200 0 ms"));
     }
 
     #[test]
