@@ -26,6 +26,8 @@ fn every_case_holds() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+type Spoil<'a> = &'a dyn Fn(&mut Expect);
+
 /// Every field of an expectation counts: changed, it is reported as a difference.
 #[wasm_bindgen_test(unsupported = test)]
 fn a_wrong_expectation_is_reported() {
@@ -40,7 +42,7 @@ fn a_wrong_expectation_is_reported() {
     let forwarded = named("a granted tool runs");
     let noted = named("hidden: a tool without a grant");
     let text = || "never".to_owned();
-    let wrong: &[(&Case, &dyn Fn(&mut Expect))] = &[
+    let wrong: &[(&Case, Spoil)] = &[
         (refused, &|e| e.forwarded = true),
         (refused, &|e| e.decision = "schema".to_owned()),
         (refused, &|e| e.header = Some("schema".to_owned())),
@@ -59,7 +61,7 @@ fn a_wrong_expectation_is_reported() {
         (refused, &|e| e.response_lacks = vec!["content-type".to_owned()]),
         (forwarded, &|e| e.forwarded = false),
         (forwarded, &|e| {
-            e.upstream_has = vec![("x-never".to_owned(), text())]
+            e.upstream_has = vec![("x-never".to_owned(), text())];
         }),
         (forwarded, &|e| e.upstream_lacks = vec!["content-type".to_owned()]),
         (noted, &|e| e.would_deny = None),

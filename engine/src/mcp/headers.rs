@@ -124,13 +124,7 @@ mod tests {
             Some("=?base64?literal?=")
         );
         assert_eq!(decoded("=?base64??=").as_deref(), Some(""));
-        for literal in [
-            "=?BASE64?SGVsbG8=?=",
-            "SGVsbG8=",
-            "=?base64?SGVsbG8=",
-            "a\tb",
-            "",
-        ] {
+        for literal in ["=?BASE64?SGVsbG8=?=", "SGVsbG8=", "=?base64?SGVsbG8=", "a\tb", ""] {
             assert_eq!(decoded(literal).as_deref(), Some(literal));
         }
         // Bad padding, bad alphabet, non-canonical trailing bits, not UTF-8, overlapping markers,

@@ -1,7 +1,7 @@
 //! The case table (`engine/cases`), and how it runs against the engine alone.
 //!
 //! The end-to-end tests include this file too, so that every case has one meaning.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::option_option)]
 
 pub mod native;
 
