@@ -121,7 +121,7 @@ impl<H: Host + 'static, J: Judge + 'static> Waiting for Stream<H, J> {
             self.request_held.unwrap_or(0)
         );
         let flag_unproven = !self.settings.body_callback_seen.get();
-        if hold == Hold::Headers && self.request_held.is_none() && flag_unproven {
+        if hold == Hold::Headers && flag_unproven {
             text.push_str(
                 "; no body callback ever came while a head was held: `allow_on_headers_stop_iteration: true` is \
                  probably missing in the plugin's configuration (hosts that cannot set it need `\"hold\": \"body\"`)",
