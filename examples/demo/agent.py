@@ -150,9 +150,9 @@ async def main() -> int:
     say("")
     wrong += await the_table_is_still_there(args.sql)
     if wrong:
-        say(bad(f"{wrong} of {number} steps did not go as the policy promises."))
+        say(bad(f"{wrong} of {number + 1} expectations were not met."))
     else:
-        say(good(f"All {number} steps went as the policy promises."))
+        say(good(f"All {number} steps went as the policy promises, and the table is still there."))
     return 1 if wrong else 0
 
 
@@ -184,7 +184,7 @@ async def play(
     server = await logs.received(mark, step.server)
     problems = list(differences(step, outcome, record, server))
 
-    text = outcome.text
+    text = textwrap.shorten(outcome.text, 400, placeholder=" ...")
     if outcome.tools is not None:
         text = f"{len(outcome.tools)} of the server's {len(all_tools)} tools: {', '.join(sorted(outcome.tools))}"
     say("", f"{bad('WRONG') if problems else good('ok')}  {number}. {step.key} {step.title()}")
@@ -194,7 +194,7 @@ async def play(
     row("promised", step.promise)
     row("agent got", text)
     row("gate said", line or "nothing")
-    row("server got", server.told())
+    row("server got", server.told(step.method))
     for problem in problems:
         row("WRONG", problem)
     return bool(problems)
@@ -290,7 +290,6 @@ def say(*lines: str) -> None:
 
 
 def row(name: str, text: str) -> None:
-    text = textwrap.shorten(text, 400, placeholder=" ...")
     say(textwrap.fill(text, WIDTH, initial_indent=f"      {name:<11}", subsequent_indent=" " * 17))
 
 

@@ -87,7 +87,7 @@ in_foreground() { (ends_with_us "$@"); }
 
 # Becomes the command. Where the system can do it, the command ends even if this script is killed outright.
 ends_with_us() {
-  if command -v setpriv >/dev/null; then exec setpriv --pdeathsig TERM -- "$@"; else exec "$@"; fi
+  if setpriv --pdeathsig TERM true 2>/dev/null; then exec setpriv --pdeathsig TERM -- "$@"; else exec "$@"; fi
 }
 
 # until_says <name> <text>: waits until the log of <name> has the text, for a minute at most.
@@ -106,9 +106,12 @@ next_steps() {
   cat <<'TEXT'
 
 Next:
-  dist/toolgate explain --policy examples/demo/policy.json --key reader --server everything   what a key may do, and why
-  dist/toolgate keygen --name me                                                              a key of your own
-  examples/demo/README.md                                                                     your own agent through it
+  dist/toolgate explain --policy examples/demo/policy.json --key reader --server everything
+      what a key may do, and through which grant
+  dist/toolgate keygen --name me
+      a key of your own, and its entry in a policy
+  examples/demo/README.md
+      your own agent and your own server with Toolgate between them
 TEXT
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,12 @@ class Received:
     logged: int
     """How many requests the server says it received."""
 
-    def told(self) -> str:
+    def told(self, method: str) -> str:
+        """In words, with an eye on the requests of one method."""
         if not self.forwarded:
             return "nothing"
-        return ", ".join(self.forwarded)
+        got = ", ".join(self.forwarded)
+        return got if method in self.forwarded else f"{got}, but no {method}"
 
 
 class Logs:
@@ -66,9 +69,10 @@ class Logs:
         def found() -> dict[str, Any] | None:
             for line in self._since("access.jsonl", mark.access):
                 record = json.loads(line)
-                same = (record["key"], record["status"], record["decision"]) == (key, answer.status, answer.decision)
+                told = (record["method"], record["key"], record["status"], record["decision"])
                 # Refused before the body was read: the gate does not know the method.
-                if same and record["mcp.method.name"] in (answer.method, None):
+                known = record["mcp.method.name"] in (answer.method, None)
+                if known and told == ("POST", key, answer.status, answer.decision):
                     return record
             return None
 
@@ -98,7 +102,9 @@ class Logs:
         what = f"  {record['key'] or '-'}  {method} {record['server']}{'/' + tool if tool else ''}  "
 
         def found() -> str | None:
-            return next((line for line in self._since("gate.log", mark.lines) if what in line), None)
+            lines = self._since("gate.log", mark.lines)
+            # Its columns are as wide as the widest of them.
+            return next((re.sub(" {3,}", "  ", line) for line in lines if what in line), None)
 
         return await until(found)
 

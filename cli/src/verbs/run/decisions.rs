@@ -38,7 +38,8 @@ pub(super) fn line(record: &str) -> Option<String> {
 
 /// What Envoy says of a request that it could not carry through, such as a server that is not there.
 fn trouble(text: &impl Fn(&str) -> Option<String>) -> Option<String> {
-    let flags = text("flags").filter(|flags| flags != "-")?;
+    // Agents end streams by leaving ("DC"), which is in order.
+    let flags = text("flags").filter(|flags| !matches!(flags.as_str(), "-" | "DC"))?;
     let details = text("details").unwrap_or_default();
     Some(format!("{flags} {details}").trim_end().to_owned())
 }
@@ -114,8 +115,11 @@ mod tests {
             plain(&record)
                 .ends_with("503 0 ms  UF upstream_reset_before_response_started{remote_connection_failure}")
         );
-        let record = json!({ "time": "", "decision": "allowed", "status": 200, "flags": "-", "details": "via_upstream" });
-        assert!(plain(&record).ends_with("200 0 ms"));
+        for flags in ["-", "DC"] {
+            let record =
+                json!({ "time": "", "decision": "allowed", "status": 200, "flags": flags, "details": "x" });
+            assert!(plain(&record).ends_with("200 0 ms"), "{flags}");
+        }
     }
 
     #[test]
