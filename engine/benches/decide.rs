@@ -28,8 +28,14 @@ fn policy(keys: usize, tools: usize) -> Vec<u8> {
     });
     let tool = |i: usize| (format!("tool_{i}"), json!({ "inputSchema": schema }));
     let key = |i: usize| {
-        let digest: String = Sha256::digest(format!("key-{i}")).iter().map(|b| format!("{b:02x}")).collect();
-        (format!("key-{i}"), json!({ "sha256": [digest], "roles": ["caller"] }))
+        let digest: String = Sha256::digest(format!("key-{i}"))
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        (
+            format!("key-{i}"),
+            json!({ "sha256": [digest], "roles": ["caller"] }),
+        )
     };
     let allow: Vec<String> = (0..tools).map(|i| format!("docs/tool_{i}")).collect();
     let document = json!({
@@ -79,7 +85,11 @@ fn call() -> Vec<u8> {
 
 fn decide(engine: &Rc<Engine>, store: &MemoryStore, lines: &[(Vec<u8>, Vec<u8>)], body: &[u8]) {
     let mut exchange = Exchange::new(Rc::clone(engine));
-    let head = RequestHead { headers: lines, end_of_stream: false, jwt: None };
+    let head = RequestHead {
+        headers: lines,
+        end_of_stream: false,
+        jwt: None,
+    };
     let step = exchange.request_head(&head, NOW);
     assert!(matches!(step, HeadStep::Await { .. }), "{step:?}");
     let step = exchange.request_body(body, store, NOW);
@@ -90,7 +100,10 @@ fn decide(engine: &Rc<Engine>, store: &MemoryStore, lines: &[(Vec<u8>, Vec<u8>)]
 fn decisions(c: &mut Criterion) {
     let (store, body) = (MemoryStore::new(), call());
     let mut group = c.benchmark_group("decide");
-    for (name, keys, tools) in [("10 keys, 10 tools", 10, 10), ("10000 keys, 1000 tools", 10_000, 1_000)] {
+    for (name, keys, tools) in [
+        ("10 keys, 10 tools", 10, 10),
+        ("10000 keys, 1000 tools", 10_000, 1_000),
+    ] {
         let engine = Engine::new(Policy::compile(&policy(keys, tools)).expect("a valid policy"));
         let lines = head(keys - 1);
         group.bench_function(name, |b| b.iter(|| decide(&engine, &store, &lines, &body)));
@@ -112,7 +125,9 @@ fn compile(c: &mut Criterion) {
     let text = policy(10_000, 1_000);
     let mut group = c.benchmark_group("compile");
     group.sample_size(10);
-    group.bench_function("10000 keys, 1000 tools", |b| b.iter(|| Policy::compile(black_box(&text)).expect("valid")));
+    group.bench_function("10000 keys, 1000 tools", |b| {
+        b.iter(|| Policy::compile(black_box(&text)).expect("valid"))
+    });
     group.finish();
 }
 

@@ -26,7 +26,9 @@ fn engine(tool: &serde_json::Value) -> Rc<Engine> {
 /// A call whose body has exactly this many bytes.
 fn call(size: usize) -> Vec<u8> {
     let body = |text: &str| {
-        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"text":"{text}"}}}}}}"#)
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"text":"{text}"}}}}}}"#
+        )
     };
     body(&"x".repeat(size - body("").len())).into_bytes()
 }
@@ -44,7 +46,14 @@ fn peak_of(engine: &Rc<Engine>, body: &[u8]) -> usize {
     let store = MemoryStore::new();
     let profiler = dhat::Profiler::builder().testing().build();
     let mut exchange = Exchange::new(Rc::clone(engine));
-    let step = exchange.request_head(&RequestHead { headers: &lines, end_of_stream: false, jwt: None }, UnixNanos(0));
+    let step = exchange.request_head(
+        &RequestHead {
+            headers: &lines,
+            end_of_stream: false,
+            jwt: None,
+        },
+        UnixNanos(0),
+    );
     assert!(matches!(step, HeadStep::Await { .. }), "{step:?}");
     let step = exchange.request_body(body, &store, UnixNanos(0));
     assert!(matches!(step, BodyStep::Forward(_)), "{step:?}");

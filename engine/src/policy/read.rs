@@ -19,9 +19,7 @@ pub(super) fn read(text: &[u8]) -> Result<(raw::Policy, Errors), PolicyErrors> {
     let mut errors = Errors::default();
     let mut document = parse(text)?;
     shape::check(&mut document, &mut errors);
-    // What refers to a section that is broken as a whole would all be reported as unknown.
-    let whole_section = |pointer: &str| pointer.matches('/').count() < 2 || pointer.starts_with("/identity/");
-    if errors.iter().any(|error| whole_section(&error.pointer)) {
+    if errors.iter().any(leaves_a_gap) {
         return Err(errors.into_errors());
     }
     match raw::Policy::deserialize(document) {
@@ -31,6 +29,21 @@ pub(super) fn read(text: &[u8]) -> Result<(raw::Policy, Errors), PolicyErrors> {
             errors.add(PolicyError::new(&At::Root, format!("not a policy: {error}")));
             Err(errors.into_errors())
         }
+    }
+}
+
+/// Whether what refers to other parts of the policy would be reported as unknown only because of
+/// this error.
+fn leaves_a_gap(error: &PolicyError) -> bool {
+    const SECTIONS: [&str; 5] = ["identity", "servers", "roles", "teams", "keys"];
+    let Some(path) = error.pointer.strip_prefix('/') else {
+        return true;
+    };
+    // An unknown field may be a section under a mistyped name.
+    let meant = |section: &&str| error.hint.as_deref().is_some_and(|hint| hint.contains(*section));
+    match path.split_once('/') {
+        None => SECTIONS.contains(&path) || SECTIONS.iter().any(meant),
+        Some((section, _)) => section == "identity",
     }
 }
 

@@ -10,6 +10,19 @@ const HASH_C: &str = "$C";
 
 const SHAPE: &[Case] = &[
     ("[]", &[("", &["wrong type", "found a list", "an object"])]),
+    (
+        r#"{"version": 1, "rateLimitService": {}, "nonsense": 1, "keys": {"k": {"subjects": [], "roles": ["x"]}}}"#,
+        &[
+            ("/rateLimitService", &["not supported yet"]),
+            ("/nonsense", &["unknown field"]),
+            ("/keys/k", &["nothing presents this key"]),
+            ("/keys/k/roles/0", &["unknown role"]),
+        ],
+    ),
+    (
+        r#"{"version": 1, "rolez": {"x": {}}, "keys": {"k": {"subjects": [], "roles": ["x"]}}}"#,
+        &[("/rolez", &["unknown field", "did you mean \"roles\""])],
+    ),
     ("{}", &[("/version", &["missing", "a whole number"])]),
     (
         r#"{"version":"1"}"#,
