@@ -101,7 +101,10 @@ fn commands(block: &Block) -> Vec<(String, String)> {
         match (commands.last_mut(), command) {
             (Some((last, _)), _) if continues => last.push_str(line),
             (_, Some(line)) => commands.push((program_removed(line, block), String::new())),
-            (Some((_, shown)), None) => *shown += &format!("{line}\n"),
+            (Some((_, shown)), None) => {
+                shown.push_str(line);
+                shown.push('\n');
+            }
             (None, None) => panic!("{}: a console block starts with a command", block.place),
         }
         continues = match commands.last_mut() {

@@ -201,8 +201,9 @@ fn every_policy_is_valid_has_no_key_and_has_an_entry() {
     let tests = include_str!("policies.rs");
     let mut seen = 0;
     for file in std::fs::read_dir(folder()).unwrap() {
-        let name = file.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".json") || name == "policy.schema.json" {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.extension().is_none_or(|extension| extension != "json") || name == "policy.schema.json" {
             continue;
         }
         seen += 1;
