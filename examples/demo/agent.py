@@ -121,8 +121,10 @@ class Outcome:
     text: str
     tools: set[str] | None = None
     answers: list[Answer] = field(default_factory=list)
-
     method: str = "tools/list"
+    """The method of the step's own request."""
+    revision: str | None = None
+    """What client and server agreed on; none if they were kept apart."""
 
     @property
     def answer(self) -> Answer | None:
@@ -142,11 +144,11 @@ async def main() -> int:
     print(INTRODUCTION.format(gate=args.gate, **{name: f"{len(tools)} tools" for name, tools in all_tools.items()}))
 
     number = wrong = 0
-    for revision, (mode, about) in ERAS.items():
+    for revision, (_, about) in ERAS.items():
         say("", heading(f"MCP {revision}: {about}"))
         for step in STEPS:
             number += 1
-            wrong += await play(number, step, mode, args.gate, logs, all_tools[step.server], number > len(STEPS))
+            wrong += await play(number, step, revision, args.gate, logs, all_tools[step.server], number > len(STEPS))
     say("")
     wrong += await the_table_is_still_there(args.sql)
     if wrong:
@@ -170,12 +172,12 @@ Each step is held against what the agent got, what the gate logged, and what the
 
 
 async def play(
-    number: int, step: Step, mode: str, gate: str, logs: Logs, all_tools: set[str], brief: bool
+    number: int, step: Step, revision: str, gate: str, logs: Logs, all_tools: set[str], brief: bool
 ) -> bool:
     """Plays one step and prints it. True if it went wrong."""
     key = KEYS[step.key]
     mark = logs.mark(step.server)
-    outcome = await act(f"{gate}/{step.server}/mcp", mode, key, step)
+    outcome = await act(f"{gate}/{step.server}/mcp", ERAS[revision][0], key, step)
     record = line = None
     if outcome.answer:
         record = await logs.record(mark, step.key if key else None, outcome.answer)
@@ -183,6 +185,8 @@ async def play(
         line = await logs.line(mark, record)
     server = await logs.received(mark, step.server)
     problems = list(differences(step, outcome, record, server))
+    if outcome.revision not in (revision, None):
+        problems.append(f"the protocol revision: {outcome.revision}, expected {revision}")
 
     text = textwrap.shorten(outcome.text, 400, placeholder=" ...")
     if outcome.tools is not None:
@@ -237,6 +241,7 @@ async def act(url: str, mode: str, key: str | None, step: Step | None) -> Outcom
             http.event_hooks["response"].append(note)
             transport = streamable_http_client(url, http_client=http)
             async with Client(transport, mode=mode, cache=None) as client:
+                outcome.revision = client.protocol_version
                 await ask(client, step, outcome)
     except Exception as failure:  # a refused connection arrives as a group of errors
         while isinstance(failure, BaseExceptionGroup):
