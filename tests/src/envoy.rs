@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -95,6 +96,26 @@ impl Envoy {
         }
     }
 
+    /// Has `release` check a bootstrap without starting it; `Err` has what it says.
+    ///
+    /// # Panics
+    ///
+    /// When Envoy cannot be started.
+    pub fn validate(release: Release, bootstrap: &str) -> Result<(), String> {
+        let file = tempfile::NamedTempFile::with_suffix(".json").expect("a temporary file");
+        fs::write(file.path(), bootstrap).expect("the bootstrap is written");
+        let output = Command::new(release.program())
+            .args(["--mode", "validate", "--log-level", "warning", "-c"])
+            .arg(file.path())
+            .output()
+            .expect("Envoy starts");
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
     /// Where its listener listens.
     pub fn address(&self) -> SocketAddr {
         self.listener
@@ -127,10 +148,12 @@ impl Envoy {
 
     /// The text that the admin interface gives for `path`.
     pub async fn admin(&self, path: &str) -> String {
-        Request::new("GET", path)
-            .send(self.admin, Transport::Length)
-            .await
-            .text()
+        self.ask_admin(&Request::new("GET", path)).await.text()
+    }
+
+    /// What the admin interface answers to `request`.
+    pub async fn ask_admin(&self, request: &Request) -> Response {
+        request.send(self.admin, Transport::Length).await
     }
 
     /// The value of the counter or gauge `name`, 0 if there is none.

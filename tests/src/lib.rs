@@ -7,11 +7,13 @@
 pub mod client;
 pub mod envoy;
 pub mod gate;
+pub mod messages;
 pub mod parties;
 pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod rmcp_client;
+pub mod tls;
 pub mod toolgate;
 pub mod upstream;
 pub mod wire;
