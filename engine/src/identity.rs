@@ -34,7 +34,7 @@ pub struct NoCaller {
 /// Finds the caller of a request.
 pub fn identify(
     policy: &Policy,
-    lines: &HeaderLines,
+    lines: &HeaderLines<'_>,
     jwt: Option<&VerifiedJwt>,
     now: UnixNanos,
 ) -> Result<Caller, NoCaller> {
@@ -104,7 +104,7 @@ fn admit(
 /// The one key among the presented credentials.
 fn presented_key(
     policy: &Policy,
-    lines: &HeaderLines,
+    lines: &HeaderLines<'_>,
     jwt_verified: bool,
 ) -> Result<Option<KeyId>, NoCaller> {
     let mut found: Option<KeyId> = None;
@@ -219,9 +219,10 @@ mod tests {
         key: Option<&str>,
         jwt: Option<(&str, &[&str])>,
     ) -> Result<(String, usize), Reason> {
-        let lines: Vec<_> = key
-            .map(|key| (b"authorization".to_vec(), format!("Bearer {key}").into_bytes()))
-            .into_iter()
+        let value = key.map(|key| format!("Bearer {key}"));
+        let lines: Vec<(&[u8], &[u8])> = value
+            .iter()
+            .map(|value| (b"authorization".as_slice(), value.as_bytes()))
             .collect();
         let jwt = jwt.map(|(subject, roles)| VerifiedJwt {
             subject: Some(subject.as_bytes().to_vec()).filter(|s| !s.is_empty()),

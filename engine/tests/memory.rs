@@ -35,14 +35,12 @@ fn call(size: usize) -> Vec<u8> {
 
 /// The most that was allocated at once beyond what was there before.
 fn peak_of(engine: &Rc<Engine>, body: &[u8]) -> usize {
-    let lines: Vec<(Vec<u8>, Vec<u8>)> = [
-        (":method", "POST"),
-        (":path", "/mcp"),
-        ("content-type", "application/json"),
-        ("authorization", "Bearer key"),
-    ]
-    .map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec()))
-    .into();
+    let lines: [(&[u8], &[u8]); 4] = [
+        (b":method", b"POST"),
+        (b":path", b"/mcp"),
+        (b"content-type", b"application/json"),
+        (b"authorization", b"Bearer key"),
+    ];
     let store = MemoryStore::new();
     let profiler = dhat::Profiler::builder().testing().build();
     let mut exchange = Exchange::new(Rc::clone(engine));

@@ -3,12 +3,12 @@
 //! Envoy's ticks belong to root contexts, so the waiting streams of a VM are listed here, beside the dispatcher: several
 //! root contexts share a VM after a configuration update, and whichever ticks first serves all of them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Weak;
 use std::time::Duration;
 
-use crate::host::{Host, Level};
+use crate::host::{Host, HostResult, Level};
 
 /// A stream that waits.
 pub trait Waiting {
@@ -25,10 +25,21 @@ struct Entry {
 thread_local! {
     /// By context id. Bounded by the streams that Envoy keeps open; each leaves when it is decided or done.
     static WAITING: RefCell<BTreeMap<u32, Entry>> = const { RefCell::new(BTreeMap::new()) };
+    /// The monotonic clock at the latest tick: streams count from there instead of reading the clock.
+    static LATEST: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Calls `stream.expire()` on the first [`tick`] after `deadline`.
-pub fn watch(context_id: u32, deadline: u64, stream: Weak<RefCell<dyn Waiting>>) {
+/// Starts the clock and the ticks. Before this, nothing may be watched.
+pub fn start(host: &impl Host, body_timeout: Duration) -> HostResult<()> {
+    LATEST.set(host.monotonic_clock()?);
+    host.set_tick_period(tick_period(body_timeout))
+}
+
+/// Calls `stream.expire()` when `timeout` has passed: not earlier, and at most two ticks later.
+pub fn watch(context_id: u32, timeout: Duration, stream: Weak<RefCell<dyn Waiting>>) {
+    let wait = timeout.saturating_add(tick_period(timeout));
+    let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+    let deadline = LATEST.get().saturating_add(wait);
     with_waiting(|waiting| waiting.insert(context_id, Entry { deadline, stream }));
 }
 
@@ -37,15 +48,18 @@ pub fn forget(context_id: u32) {
     with_waiting(|waiting| waiting.remove(&context_id));
 }
 
-/// How often to tick: late by at most a sixteenth of the timeout, within 20 ms and half a second.
-pub fn tick_period(body_timeout: Duration) -> Duration {
+/// How often to tick: every sixteenth of the timeout, within 20 ms and half a second.
+fn tick_period(body_timeout: Duration) -> Duration {
     (body_timeout / 16).clamp(Duration::from_millis(20), Duration::from_millis(500))
 }
 
 /// Expires what is due. `root_id` is the context that ticks.
 pub fn tick(host: &impl Host, root_id: u32) {
     let due = match host.monotonic_clock() {
-        Ok(now) => take_due(now),
+        Ok(now) => {
+            LATEST.set(now);
+            take_due(now)
+        }
         Err(status) => {
             host.log(
                 Level::Warn,

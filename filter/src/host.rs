@@ -41,8 +41,8 @@ impl fmt::Debug for HostStatus {
 /// The outcome of a host call.
 pub type HostResult<T> = Result<T, HostStatus>;
 
-/// Header lines as received, pseudo-headers included.
-pub type Lines = Vec<(Vec<u8>, Vec<u8>)>;
+/// Header lines as received, pseudo-headers included, within the bytes that the host handed over.
+pub type Lines<'a> = Vec<(&'a [u8], &'a [u8])>;
 
 /// Severity of a log line, with the ABI's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,8 +70,8 @@ pub trait Host {
     /// Writes a line to the host's log.
     fn log(&self, level: Level, message: &str);
 
-    /// All header lines of one direction, in one call.
-    fn header_lines(&self, direction: Direction) -> HostResult<Lines>;
+    /// All header lines of one direction as a serialised map, in one call and one copy: see [`pairs::parse`].
+    fn header_map(&self, direction: Direction) -> HostResult<Vec<u8>>;
     /// Replaces every line of that name by one.
     fn set_header(&self, direction: Direction, name: &str, value: &[u8]) -> HostResult<()>;
     /// Removes every line of that name.
@@ -116,7 +116,7 @@ pub mod pairs {
     use super::{HostResult, HostStatus, Lines};
 
     /// Reads a serialised map; anything that is not exactly one is [`HostStatus::PARSE_FAILURE`].
-    pub fn parse(bytes: &[u8]) -> HostResult<Lines> {
+    pub fn parse(bytes: &[u8]) -> HostResult<Lines<'_>> {
         if bytes.is_empty() {
             return Ok(Lines::new());
         }
@@ -124,21 +124,22 @@ pub mod pairs {
     }
 
     /// Writes a serialised map. `None` when a length does not fit the format.
-    pub fn write(pairs: &[(String, String)]) -> Option<Vec<u8>> {
+    pub fn write<T: AsRef<[u8]>>(pairs: &[(T, T)]) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         out.extend_from_slice(&u32::try_from(pairs.len()).ok()?.to_le_bytes());
         for (name, value) in pairs {
-            out.extend_from_slice(&u32::try_from(name.len()).ok()?.to_le_bytes());
-            out.extend_from_slice(&u32::try_from(value.len()).ok()?.to_le_bytes());
+            for text in [name, value] {
+                out.extend_from_slice(&u32::try_from(text.as_ref().len()).ok()?.to_le_bytes());
+            }
         }
         for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(text.as_ref());
             out.push(0);
         }
         Some(out)
     }
 
-    fn read(bytes: &[u8]) -> Option<Lines> {
+    fn read(bytes: &[u8]) -> Option<Lines<'_>> {
         let (count, rest) = length(bytes)?;
         let (mut lengths, mut data) = rest.split_at_checked(count.checked_mul(8)?)?;
         // `count` is now known to be at most an eighth of what the host handed over.
@@ -150,7 +151,7 @@ pub mod pairs {
             let (name, after) = text(data, name_length)?;
             let (value, after) = text(after, value_length)?;
             data = after;
-            lines.push((name.to_vec(), value.to_vec()));
+            lines.push((name, value));
         }
         data.is_empty().then_some(lines)
     }
@@ -180,10 +181,11 @@ pub mod pairs {
         #[test]
         fn what_is_written_is_read_back() {
             let map = owned(&[(":path", "/mcp"), ("empty", ""), ("x", "a\0b")]);
-            let lines = parse(&write(&map).unwrap()).unwrap();
+            let bytes = write(&map).unwrap();
+            let lines = parse(&bytes).unwrap();
             assert_eq!(lines.len(), 3);
             for ((name, value), (n, v)) in lines.iter().zip(&map) {
-                assert_eq!((name.as_slice(), value.as_slice()), (n.as_bytes(), v.as_bytes()));
+                assert_eq!((*name, *value), (n.as_bytes(), v.as_bytes()));
             }
             assert_eq!(parse(&[]), Ok(Lines::new()));
             assert_eq!(parse(&[0, 0, 0, 0]), Ok(Lines::new()));
@@ -192,7 +194,10 @@ pub mod pairs {
         #[test]
         fn values_need_not_be_utf8() {
             let bytes = [1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, b'n', 0, 0xff, 0xfe, 0];
-            assert_eq!(parse(&bytes), Ok(vec![(b"n".to_vec(), vec![0xff, 0xfe])]));
+            assert_eq!(
+                parse(&bytes),
+                Ok(vec![(b"n".as_slice(), [0xff, 0xfe].as_slice())])
+            );
         }
 
         #[test]

@@ -39,10 +39,10 @@ impl Plugin {
             }
         };
         let body_timeout = policy.limits().body_timeout;
-        if let Err(status) = host.set_tick_period(deadlines::tick_period(body_timeout)) {
+        if let Err(status) = deadlines::start(host, body_timeout) {
             host.log(
                 Level::Error,
-                &format!("toolgate: setting the tick period failed ({status:?})"),
+                &format!("toolgate: starting the ticks failed ({status:?})"),
             );
             return None;
         }
@@ -134,8 +134,10 @@ mod tests {
 
     #[test]
     fn without_a_tick_there_is_no_deadline_and_no_policy() {
-        let host = host(r#"{"version": 1, "servers": {}}"#);
-        host.fail("set_tick_period", 2);
-        assert!(Plugin::configure(&host).is_none());
+        for call in ["set_tick_period", "monotonic_clock"] {
+            let host = host(r#"{"version": 1, "servers": {}}"#);
+            host.fail(call, 2);
+            assert!(Plugin::configure(&host).is_none(), "{call}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use toolgate_engine::exchange::{HeaderEdit, LocalReply};
+use toolgate_engine::exchange::{HeaderEdit, LocalReply, UnixNanos};
 use toolgate_engine::policy::Hold;
 
 use crate::deadlines;
@@ -59,12 +59,14 @@ pub struct Stream<H, J> {
     this: Weak<RefCell<Self>>,
     request: RequestPhase,
     response: ResponsePhase,
+    /// When the request's head came.
+    arrived: UnixNanos,
     /// Bytes of the request body in Envoy's buffer; `None` until a callback spoke of them.
     request_held: Option<usize>,
     /// Bytes of the response body in Envoy's buffer.
     response_held: usize,
-    /// The record as filter state has it.
-    exported: Vec<(&'static str, Vec<u8>)>,
+    /// The decision whose record filter state has.
+    exported: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,9 +118,10 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
                 this: this.clone(),
                 request: RequestPhase::Start,
                 response: ResponsePhase::Start,
+                arrived: UnixNanos::default(),
                 request_held: None,
                 response_held: 0,
-                exported: Vec::new(),
+                exported: None,
             })
         })
     }
@@ -255,26 +258,20 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         }
     }
 
-    /// Brings filter state up to the record. A value that cannot be exported costs a log line and not the request.
+    /// Brings filter state up to the record, which changes only with its decision. A value that cannot be exported
+    /// costs a log line and not the request.
     fn export(&mut self) {
+        let decision = self.judge.reason();
+        if self.exported.replace(decision) == Some(decision) {
+            return;
+        }
         for (name, value) in self.judge.fields() {
-            let known = self.exported.iter_mut().find(|(exported, _)| *exported == name);
-            if known
-                .as_ref()
-                .is_some_and(|(_, exported)| exported.as_slice() == value.as_ref())
-            {
+            let Err(status) = self.host.set_property(name, &value) else {
                 continue;
-            }
-            if let Err(status) = self.host.set_property(name, &value) {
-                if !self.settings.export_failure_logged.replace(true) {
-                    let text = format!("toolgate: setting filter state {name} failed ({status:?})");
-                    self.host.log(Level::Warn, &text);
-                }
-                continue;
-            }
-            match known {
-                Some((_, exported)) => *exported = value.into_owned(),
-                None => self.exported.push((name, value.into_owned())),
+            };
+            if !self.settings.export_failure_logged.replace(true) {
+                let text = format!("toolgate: setting filter state {name} failed ({status:?})");
+                self.host.log(Level::Warn, &text);
             }
         }
     }

@@ -12,7 +12,7 @@ use toolgate_engine::exchange::{
 use toolgate_engine::policy::Hold;
 use toolgate_engine::store::Store;
 
-use crate::host::{Direction, Host, HostResult, HostStatus, Level, Lines};
+use crate::host::{Direction, Host, HostResult, HostStatus, Level, pairs};
 use crate::judge::Judge;
 
 /// Behaves like Envoy where the shell could go wrong: heads that went on cannot be read or edited, a body buffer exists
@@ -22,7 +22,7 @@ pub(crate) struct FakeHost(Rc<RefCell<State>>);
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) heads: BTreeMap<bool, Option<Lines>>,
+    pub(crate) heads: BTreeMap<bool, Option<Vec<(Vec<u8>, Vec<u8>)>>>,
     pub(crate) buffers: BTreeMap<bool, Vec<u8>>,
     pub(crate) replies: Vec<(LocalReply, String)>,
     pub(crate) closed: Vec<Direction>,
@@ -78,14 +78,10 @@ impl Host for FakeHost {
     fn log(&self, level: Level, message: &str) {
         self.0.borrow_mut().log.push((level, message.to_owned()));
     }
-    fn header_lines(&self, direction: Direction) -> HostResult<Lines> {
-        let state = self.call("header_lines")?;
-        state
-            .heads
-            .get(&key(direction))
-            .cloned()
-            .flatten()
-            .ok_or(HostStatus(2))
+    fn header_map(&self, direction: Direction) -> HostResult<Vec<u8>> {
+        let state = self.call("header_map")?;
+        let lines = state.heads.get(&key(direction)).and_then(Option::as_ref);
+        Ok(pairs::write(lines.ok_or(HostStatus(2))?).unwrap())
     }
     fn set_header(&self, direction: Direction, name: &str, value: &[u8]) -> HostResult<()> {
         let mut state = self.call("set_header")?;
@@ -182,6 +178,8 @@ pub(crate) struct Script {
     pub(crate) too_large: ResultStep,
     pub(crate) result: ResultStep,
     pub(crate) chunk: fn(&[u8]) -> ChunkStep,
+    /// The reason once the response was asked about.
+    pub(crate) response_reason: &'static str,
     /// What was asked, in order.
     pub(crate) asked: Rc<RefCell<Vec<String>>>,
 }
@@ -200,6 +198,7 @@ impl Default for Script {
             too_large: ResultStep::Keep,
             result: ResultStep::Keep,
             chunk: |_| ChunkStep::Keep,
+            response_reason: "reason",
             asked: Rc::default(),
         }
     }
@@ -263,7 +262,16 @@ impl Judge for Script {
         reply(500)
     }
     fn reason(&self) -> &'static str {
-        "reason"
+        let about_response = self
+            .asked
+            .borrow()
+            .last()
+            .is_some_and(|asked| asked.starts_with("response"));
+        if about_response {
+            self.response_reason
+        } else {
+            "reason"
+        }
     }
     fn fields(&self) -> Vec<(&'static str, Cow<'_, [u8]>)> {
         let asked = self.asked.borrow();

@@ -1,5 +1,7 @@
 //! The verdict on the head of a request: path, origin, key, verb, media type, size.
 
+use std::borrow::Cow;
+
 use super::{Engine, HeaderEdit, HeaderLines, LocalReply, Record, RequestHead, UnixNanos, Verb, Waiting};
 use crate::answer::Answers;
 use crate::decide::{Judgement, check_server};
@@ -74,7 +76,7 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
             let mirrors = lines
                 .iter()
                 .filter(|(name, _)| is_mirror(name))
-                .cloned()
+                .map(|(name, value)| (name.to_vec(), value.to_vec()))
                 .collect();
             let would_deny = judgement.would_deny;
             Judged::Accepted {
@@ -108,7 +110,7 @@ pub(super) fn too_large(policy: &Policy) -> LocalReply {
 }
 
 /// <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning>
-fn check_origin(policy: &Policy, lines: &HeaderLines, answers: &Answers<'_>) -> Option<Judged> {
+fn check_origin(policy: &Policy, lines: &HeaderLines<'_>, answers: &Answers<'_>) -> Option<Judged> {
     let listed = match single(lines, "origin") {
         Single::Absent => true,
         Single::One(origin) => policy.origin_allowed(origin),
@@ -159,7 +161,7 @@ fn check_request(
 }
 
 /// One line each, and visible ASCII as the specification demands of session ids.
-fn check_session_headers(lines: &HeaderLines, record: &mut Record) -> Result<(), Rejected> {
+fn check_session_headers(lines: &HeaderLines<'_>, record: &mut Record) -> Result<(), Rejected> {
     for name in ["mcp-session-id", "last-event-id"] {
         match single(lines, name) {
             Single::Absent => {}
@@ -208,7 +210,7 @@ fn check_media_type(policy: &Policy, head: &RequestHead<'_>, answers: &Answers<'
 }
 
 /// What must not reach the upstream, and the one thing it must be told: to send nothing encoded.
-fn edits(policy: &Policy, lines: &HeaderLines, declared: &Declared, caller: &Caller) -> Vec<HeaderEdit> {
+fn edits(policy: &Policy, lines: &HeaderLines<'_>, declared: &Declared, caller: &Caller) -> Vec<HeaderEdit> {
     let modern = declared.era() == Era::Modern;
     let credential = |name: &str| {
         policy.identity().headers.iter().any(|h| h == name)
@@ -229,9 +231,19 @@ fn edits(policy: &Policy, lines: &HeaderLines, declared: &Declared, caller: &Cal
         let Ok(name) = std::str::from_utf8(name) else {
             continue;
         };
-        let edit = HeaderEdit::Remove(name.to_ascii_lowercase());
-        if matches!(&edit, HeaderEdit::Remove(name) if unwanted(name)) && !edits.contains(&edit) {
-            edits.push(edit);
+        // HTTP/2 has lower case only, and Envoy makes HTTP/1 names so; other hosts may not.
+        let name = if name.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(name.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        };
+        let known = || {
+            edits
+                .iter()
+                .any(|edit| matches!(edit, HeaderEdit::Remove(n) if *n == name))
+        };
+        if unwanted(&name) && !known() {
+            edits.push(HeaderEdit::Remove(name.into_owned()));
         }
     }
     edits.push(HeaderEdit::Set(
@@ -250,6 +262,6 @@ fn is_mirror(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"mcp-method") || name.eq_ignore_ascii_case(b"mcp-name")
 }
 
-fn pseudo<'a>(lines: &'a HeaderLines, name: &[u8]) -> &'a [u8] {
-    lines.iter().find(|(n, _)| n == name).map_or(&[], |(_, v)| v)
+fn pseudo<'a>(lines: &HeaderLines<'a>, name: &[u8]) -> &'a [u8] {
+    lines.iter().find(|(n, _)| *n == name).map_or(&[], |(_, v)| *v)
 }

@@ -117,7 +117,8 @@ fn read<'a>(
         };
     };
     if with_headers && revision.era() == Era::Modern {
-        check_mirrors(&waiting.mirrors, &envelope, &call.mirror())?;
+        let mirrors: Vec<(&[u8], &[u8])> = waiting.mirrors.iter().map(|(n, v)| (&**n, &**v)).collect();
+        check_mirrors(&mirrors, &envelope, &call.mirror())?;
     }
     let id = match envelope.shape {
         Shape::Request { id, .. } => Some(id),

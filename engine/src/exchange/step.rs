@@ -4,7 +4,7 @@ use crate::policy::Hold;
 
 /// Header lines as received: name and value bytes, one entry per field line, pseudo-headers
 /// (`:method`, `:path`, `:authority`) included. Values need not be UTF-8.
-pub type HeaderLines = [(Vec<u8>, Vec<u8>)];
+pub type HeaderLines<'a> = [(&'a [u8], &'a [u8])];
 
 /// What Envoy's `jwt_authn` verified, read from its dynamic metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct VerifiedJwt {
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     /// All header lines.
-    pub headers: &'a HeaderLines,
+    pub headers: &'a HeaderLines<'a>,
     /// No body follows.
     pub end_of_stream: bool,
     /// Present when `jwt_authn` put a payload where the policy says.
@@ -30,7 +30,7 @@ pub struct RequestHead<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
     /// All header lines, `:status` included.
-    pub headers: &'a HeaderLines,
+    pub headers: &'a HeaderLines<'a>,
     /// No body follows.
     pub end_of_stream: bool,
 }

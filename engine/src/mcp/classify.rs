@@ -33,7 +33,7 @@ pub enum Declared {
 
 impl Declared {
     /// Reads the header.
-    pub fn read(headers: &HeaderLines) -> Declared {
+    pub fn read(headers: &HeaderLines<'_>) -> Declared {
         match single(headers, "mcp-protocol-version") {
             Single::Absent => Declared::Nothing,
             Single::Repeated => Declared::Unreadable,
@@ -93,7 +93,7 @@ pub fn revision_of(declared: &Declared, envelope: &Envelope<'_>) -> Result<Revis
 /// Checks that `Mcp-Method` and `Mcp-Name` say what a modern body says. `name` is the object the
 /// method names and whether its mirror is mandatory.
 pub fn check_mirrors(
-    headers: &HeaderLines,
+    headers: &HeaderLines<'_>,
     envelope: &Envelope<'_>,
     name: &Mirror<'_>,
 ) -> Result<(), Rejected> {

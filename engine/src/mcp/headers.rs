@@ -21,7 +21,7 @@ pub enum Single<'a> {
 }
 
 /// Looks a header up, case-insensitively, by lines and not by commas.
-pub fn single<'a>(lines: &'a HeaderLines, name: &str) -> Single<'a> {
+pub fn single<'a>(lines: &HeaderLines<'a>, name: &str) -> Single<'a> {
     let mut values = all(lines, name);
     match (values.next(), values.next()) {
         (None, _) => Single::Absent,
@@ -31,7 +31,10 @@ pub fn single<'a>(lines: &'a HeaderLines, name: &str) -> Single<'a> {
 }
 
 /// Every line of that name, trimmed.
-pub fn all<'a>(lines: &'a HeaderLines, name: &str) -> impl Iterator<Item = &'a [u8]> {
+pub fn all<'l, 'a>(
+    lines: &'l HeaderLines<'a>,
+    name: &'l str,
+) -> impl Iterator<Item = &'a [u8]> + use<'l, 'a> {
     lines
         .iter()
         .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
@@ -39,7 +42,7 @@ pub fn all<'a>(lines: &'a HeaderLines, name: &str) -> impl Iterator<Item = &'a [
 }
 
 /// Whether there is such a line.
-pub fn has(lines: &HeaderLines, name: &str) -> bool {
+pub fn has(lines: &HeaderLines<'_>, name: &str) -> bool {
     all(lines, name).next().is_some()
 }
 
@@ -144,13 +147,10 @@ mod tests {
 
     #[test]
     fn lines_are_counted_not_commas() {
-        let lines = vec![
-            (b"Mcp-Name".to_vec(), b" a, b\t".to_vec()),
-            (b"x".to_vec(), b"1".to_vec()),
-        ];
+        let lines: [(&[u8], &[u8]); 2] = [(b"Mcp-Name", b" a, b\t"), (b"x", b"1")];
         assert_eq!(single(&lines, "mcp-name"), Single::One(b"a, b"));
         assert_eq!(single(&lines, "y"), Single::Absent);
-        let twice = vec![(b"x".to_vec(), b"1".to_vec()), (b"X".to_vec(), b"1".to_vec())];
+        let twice: [(&[u8], &[u8]); 2] = [(b"x", b"1"), (b"X", b"1")];
         assert_eq!(single(&twice, "x"), Single::Repeated);
     }
 

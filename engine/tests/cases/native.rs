@@ -54,7 +54,7 @@ fn drive(exchange: &mut Exchange, store: &MemoryStore, case: &Case, window: usiz
     let end_of_stream = body.is_empty();
     match exchange.request_head(
         &RequestHead {
-            headers: &lines,
+            headers: &borrowed(&lines),
             end_of_stream,
             jwt: None,
         },
@@ -100,7 +100,7 @@ fn respond(exchange: &mut Exchange, store: &MemoryStore, response: &Response, wi
     );
     let end_of_stream = body.is_empty();
     let body = match exchange.response_head(&ResponseHead {
-        headers: &lines,
+        headers: &borrowed(&lines),
         end_of_stream,
     }) {
         ResponseStep::Replace(reply) => return replied(reply),
@@ -163,4 +163,8 @@ fn apply(lines: &mut Lines, edits: Vec<HeaderEdit>) {
 fn text(lines: Lines) -> Vec<(String, String)> {
     let to_text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     lines.into_iter().map(|(n, v)| (to_text(n), to_text(v))).collect()
+}
+
+fn borrowed(lines: &Lines) -> Vec<(&[u8], &[u8])> {
+    lines.iter().map(|(n, v)| (&**n, &**v)).collect()
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use toolgate_engine::exchange::LocalReply;
 
-use super::{Direction, Host, HostResult, HostStatus, Level, Lines, pairs};
+use super::{Direction, Host, HostResult, HostStatus, Level, pairs};
 
 /// The Envoy that runs this module.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +27,9 @@ impl Host for Envoy {
         let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
     }
 
-    fn header_lines(&self, direction: Direction) -> HostResult<Lines> {
+    fn header_map(&self, direction: Direction) -> HostResult<Vec<u8>> {
         // SAFETY: the host writes one pointer and one length to live locals.
-        let bytes =
-            owned(|data, size| unsafe { proxy_get_header_map_pairs(header_map(direction), data, size) })?;
-        pairs::parse(&bytes)
+        owned(|data, size| unsafe { proxy_get_header_map_pairs(header_map(direction), data, size) })
     }
 
     fn set_header(&self, direction: Direction, name: &str, value: &[u8]) -> HostResult<()> {

@@ -7,21 +7,27 @@ use toolgate_engine::policy::Hold;
 
 use super::{During, Fault, Flow, Outcome, RequestPhase, Stream};
 use crate::deadlines::{self, Waiting};
-use crate::host::{Direction, Host, HostStatus, Level};
+use crate::host::{Direction, Host, HostStatus, Level, pairs};
 use crate::judge::Judge;
 use crate::jwt;
 use crate::store::SharedData;
 
 impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     pub(super) fn judge_request_head(&mut self, end_of_stream: bool) -> Outcome {
-        let headers = self
+        let map = self
             .host
-            .header_lines(Direction::Request)
+            .header_map(Direction::Request)
             .during("reading the request's head")?;
+        let headers = pairs::parse(&map).during("reading the request's head")?;
         let claims = self.settings.jwt.as_ref();
         let jwt = claims.map(|claims| jwt::read(&self.host, claims)).transpose();
         let jwt = jwt.during("reading the verified JWT")?.flatten();
-        let now = self.now()?;
+        let now = self
+            .host
+            .wall_clock()
+            .map(UnixNanos)
+            .during("reading the clock")?;
+        self.arrived = now;
         let head = RequestHead {
             headers: &headers,
             end_of_stream,
@@ -76,8 +82,11 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     }
 
     fn judge_bytes(&mut self, hold: Hold, body: &[u8]) -> Outcome {
-        let now = self.now()?;
-        match self.judge.request_body(body, &SharedData(&self.host), now) {
+        // The time of the head: reading the clock again would cost a host call to gain less than the body's timeout.
+        match self
+            .judge
+            .request_body(body, &SharedData(&self.host), self.arrived)
+        {
             BodyStep::Reply(reply) => Ok(self.reply(Direction::Request, &reply)),
             BodyStep::Forward(edits) if hold == Hold::Headers || edits.is_empty() => self.forward(&edits),
             BodyStep::Forward(_) => Err(Fault("editing a head that went on", HostStatus::INTERNAL_FAILURE)),
@@ -93,19 +102,13 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     }
 
     fn wait_for_body(&mut self, hold: Hold) -> Outcome {
-        let now = self.host.monotonic_clock().during("reading the clock")?;
-        let timeout = u64::try_from(self.settings.body_timeout.as_nanos()).unwrap_or(u64::MAX);
         let this: Weak<std::cell::RefCell<dyn Waiting>> = self.this.clone();
-        deadlines::watch(self.context_id, now.saturating_add(timeout), this);
+        deadlines::watch(self.context_id, self.settings.body_timeout, this);
         self.request = RequestPhase::Held(hold);
         Ok(match hold {
             Hold::Headers => Flow::Pause,
             Hold::Body => Flow::Continue,
         })
-    }
-
-    fn now(&self) -> Result<UnixNanos, Fault> {
-        self.host.wall_clock().map(UnixNanos).during("reading the clock")
     }
 }
 

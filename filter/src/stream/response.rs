@@ -4,7 +4,7 @@ use toolgate_engine::exchange::{ChunkStep, ResponseHead, ResponseStep, ResultSte
 use toolgate_engine::policy::Hold;
 
 use super::{During, Fault, Flow, Outcome, ResponsePhase, Stream};
-use crate::host::{Direction, Host, HostStatus};
+use crate::host::{Direction, Host, HostStatus, pairs};
 use crate::judge::Judge;
 use crate::store::SharedData;
 
@@ -23,10 +23,11 @@ pub(super) enum End {
 
 impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     pub(super) fn judge_response_head(&mut self, end_of_stream: bool) -> Outcome {
-        let headers = self
+        let map = self
             .host
-            .header_lines(Direction::Response)
+            .header_map(Direction::Response)
             .during("reading the response's head")?;
+        let headers = pairs::parse(&map).during("reading the response's head")?;
         let step = self.judge.response_head(&ResponseHead {
             headers: &headers,
             end_of_stream,

@@ -61,6 +61,8 @@ impl Envoy {
             body_timeout: Duration::from_secs(1),
             ..Settings::default()
         });
+        deadlines::start(&host, settings.body_timeout).unwrap();
+        host.state_mut().calls.clear();
         let stream = Stream::new(host.clone(), script, settings.clone(), 7);
         let (upstream, client) = (Wire::default(), Wire::default());
         Envoy {

@@ -132,14 +132,7 @@ fn a_forwarded_head_takes_its_body_along() {
 
 #[test]
 fn every_host_failure_before_the_verdict_refuses() {
-    for call in [
-        "header_lines",
-        "set_header",
-        "remove_header",
-        "body",
-        "wall_clock",
-        "monotonic_clock",
-    ] {
+    for call in ["header_map", "set_header", "remove_header", "body", "wall_clock"] {
         for hold in [Hold::Headers, Hold::Body] {
             let edits = vec![
                 HeaderEdit::Remove("x".into()),
@@ -219,8 +212,8 @@ fn heads_that_went_on_are_never_edited() {
 fn a_body_that_never_comes_is_answered_in_time_and_names_the_flag() {
     let mut envoy = Envoy::new(Script::default());
     envoy.head(Direction::Request, false);
-    envoy.advance(0);
-    assert!(envoy.replies().is_empty());
+    envoy.advance(1);
+    assert!(envoy.replies().is_empty(), "not before a second has passed");
     envoy.advance(1);
     assert_eq!(envoy.replies(), [408]);
     assert_eq!(envoy.host.state().effective, [7, 1]);
@@ -239,7 +232,7 @@ fn a_slow_body_does_not_blame_the_flag() {
         });
         envoy.head(Direction::Request, false);
         envoy.body(Direction::Request, b"ab", false);
-        envoy.advance(1);
+        envoy.advance(2);
         assert_eq!(envoy.replies(), [408]);
         assert!(
             !envoy.host.logged().contains("allow_on_headers"),
@@ -253,7 +246,7 @@ fn a_slow_body_does_not_blame_the_flag() {
     let mut envoy = Envoy::new(Script::default());
     envoy.settings.body_callback_seen.set(true);
     envoy.head(Direction::Request, false);
-    envoy.advance(1);
+    envoy.advance(2);
     assert!(!envoy.host.logged().contains("allow_on_headers"));
 }
 

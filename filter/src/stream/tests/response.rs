@@ -172,7 +172,7 @@ fn a_replaced_head_and_a_passed_one() {
     let calls = passed.host.state().calls.clone();
     assert_eq!(
         calls.last(),
-        Some(&"set_property"),
+        Some(&"set_header"),
         "a passed body costs no host call: {calls:?}"
     );
 }
@@ -184,11 +184,11 @@ fn host_failures_on_the_response_never_let_unjudged_bytes_through() {
         body: b"new".to_vec(),
     };
     for (hold, call, answered) in [
-        (Hold::Headers, "header_lines", true),
+        (Hold::Headers, "header_map", true),
         (Hold::Headers, "set_header", true),
         (Hold::Headers, "body", true),
         (Hold::Headers, "replace_body", true),
-        (Hold::Body, "header_lines", true),
+        (Hold::Body, "header_map", true),
         (Hold::Body, "body", false),
         (Hold::Body, "replace_body", false),
     ] {
@@ -284,17 +284,20 @@ fn envoys_own_replies_are_judged_like_an_upstreams() {
 }
 
 #[test]
-fn the_record_is_exported_once_and_then_only_what_changed() {
-    let mut envoy = Envoy::new(Script::default());
-    envoy.request(&["q"], End::Empty);
-    assert_eq!(envoy.host.state().exported["toolgate.last"], b"body q");
-    envoy.response(&["r"], End::Empty);
-    let state = envoy.host.state();
-    assert_eq!(state.exported["toolgate.last"], b"response end=false");
-    assert_eq!(
-        state.calls.iter().filter(|call| **call == "set_property").count(),
-        3
-    );
+fn the_record_is_exported_once_and_again_when_its_decision_changes() {
+    for (response_reason, last, exports) in [("reason", "body q", 2), ("other", "response end=false", 4)] {
+        let mut envoy = Envoy::new(Script {
+            response_reason,
+            ..Script::default()
+        });
+        envoy.request(&["q"], End::Empty);
+        assert_eq!(envoy.host.state().exported["toolgate.last"], b"body q");
+        envoy.response(&["r"], End::Empty);
+        let state = envoy.host.state();
+        assert_eq!(state.exported["toolgate.last"], last.as_bytes());
+        let calls = state.calls.iter().filter(|call| **call == "set_property");
+        assert_eq!(calls.count(), exports);
+    }
 }
 
 #[test]
