@@ -46,6 +46,21 @@ impl Gate {
         patch: impl Fn(String) -> String,
     ) -> Self {
         let upstream = Upstream::start(script).await;
+        Self::start_before(upstream, options, policy, adjust, patch).await
+    }
+
+    /// [`Self::start_with`] before an upstream that runs already.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`].
+    pub async fn start_before(
+        upstream: Upstream,
+        options: Options,
+        policy: Value,
+        adjust: impl Fn(Render) -> Render,
+        patch: impl Fn(String) -> String,
+    ) -> Self {
         let mut render = Render::new(policy.clone());
         for (name, server) in policy["servers"].as_object().into_iter().flatten() {
             render = render.upstream(name, &upstream.url(server["path"].as_str().unwrap_or("/mcp")));

@@ -48,6 +48,14 @@ impl Render {
         self
     }
 
+    /// Puts `url` behind the policy's server `name` instead of what is behind it already.
+    #[must_use]
+    pub fn upstream_instead(mut self, name: &str, url: &str) -> Self {
+        self.upstreams
+            .retain(|upstream| upstream.split('=').next() != Some(name));
+        self.upstream(name, url)
+    }
+
     /// Adds an argument of `toolgate render envoy`.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<String>) -> Self {

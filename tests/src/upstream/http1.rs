@@ -22,7 +22,7 @@ async fn exchanges(stream: &mut TcpStream, connection: usize, shared: &Shared) -
     let mut buffer = BytesMut::new();
     while let Some(number) = receive(stream, &mut buffer, connection, shared).await? {
         let answer = shared.answer(number);
-        if !send(stream, &answer).await? {
+        if !send(stream, &answer, number, shared).await? {
             break;
         }
     }
@@ -69,6 +69,10 @@ async fn receive(
     if continues && buffer.is_empty() {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
+    if shared.is_early(number) {
+        send(stream, &shared.answer(number), number, shared).await?;
+        return Ok(None);
+    }
     loop {
         body.feed(buffer)?;
         shared.update(number, |received| {
@@ -91,7 +95,7 @@ async fn receive(
 }
 
 /// Returns whether the connection can be used again.
-async fn send(stream: &mut TcpStream, answer: &Answer) -> io::Result<bool> {
+async fn send(stream: &mut TcpStream, answer: &Answer, number: usize, shared: &Shared) -> io::Result<bool> {
     if let Some(pause) = answer.before {
         sleep(pause).await;
     }
@@ -108,7 +112,16 @@ async fn send(stream: &mut TcpStream, answer: &Answer) -> io::Result<bool> {
                 }
             }
             Action::Wait(pause) => sleep(*pause).await,
-            Action::Until(notified) => notified.notified().await,
+            Action::Until(notified) => {
+                let mut byte = [0];
+                tokio::select! {
+                    () = notified.notified() => {}
+                    _ = stream.peek(&mut byte) => {
+                        shared.update(number, |received| received.abandoned = true);
+                        return Ok(false);
+                    }
+                }
+            }
             Action::Reset => {
                 stream.set_zero_linger()?;
                 return Ok(false);

@@ -40,6 +40,8 @@ pub struct Received {
     pub trailers: Headers,
     /// Whether the end of the request has been seen.
     pub complete: bool,
+    /// Whether the peer has closed the connection while an answer waited for a test ([`Action::Until`], HTTP/1.1).
+    pub abandoned: bool,
 }
 
 impl Received {
@@ -80,10 +82,18 @@ pub struct Upstream {
     accepting: JoinHandle<()>,
 }
 
+/// How requests that mention a label are answered.
+struct Rule {
+    label: String,
+    script: Arc<Script>,
+    /// As soon as the request's head is there.
+    early: bool,
+}
+
 #[derive(Default)]
 struct Shared {
     received: Mutex<Vec<Received>>,
-    rules: Mutex<Vec<(String, Arc<Script>)>>,
+    rules: Mutex<Vec<Rule>>,
     fallback: Option<Arc<Script>>,
     connections: AtomicUsize,
 }
@@ -150,7 +160,13 @@ impl Upstream {
 
     /// From now on, answers requests that mention `label` anywhere by `script`; the latest such rule wins.
     pub fn answer(&self, label: &str, script: impl Fn(&Received) -> Answer + Send + Sync + 'static) {
-        lock(&self.shared.rules).push((label.to_owned(), Arc::new(script)));
+        self.shared.rule(label, Arc::new(script), false);
+    }
+
+    /// As [`Self::answer`], but as soon as the request's head has arrived, which must mention the label, and then closes
+    /// the connection (HTTP/1.1 only).
+    pub fn answer_early(&self, label: &str, script: impl Fn(&Received) -> Answer + Send + Sync + 'static) {
+        self.shared.rule(label, Arc::new(script), true);
     }
 
     /// Everything received so far.
@@ -213,6 +229,19 @@ impl Shared {
         }
     }
 
+    fn rule(&self, label: &str, script: Arc<Script>, early: bool) {
+        let label = label.to_owned();
+        lock(&self.rules).push(Rule { label, script, early });
+    }
+
+    /// Whether the request is to be answered before its body is there.
+    fn is_early(&self, number: usize) -> bool {
+        let received = lock(&self.received).get(number).cloned().unwrap_or_default();
+        let rules = lock(&self.rules);
+        let rule = rules.iter().rev().find(|rule| received.mentions(&rule.label));
+        rule.is_some_and(|rule| rule.early)
+    }
+
     fn answer(&self, number: usize) -> Answer {
         let Some(received) = lock(&self.received).get(number).cloned() else {
             return Answer::reset();
@@ -220,8 +249,8 @@ impl Shared {
         let rule = lock(&self.rules)
             .iter()
             .rev()
-            .find(|(label, _)| received.mentions(label))
-            .map(|(_, script)| Arc::clone(script));
+            .find(|rule| received.mentions(&rule.label))
+            .map(|rule| Arc::clone(&rule.script));
         rule.or_else(|| self.fallback.clone())
             .map_or_else(Answer::reset, |script| script(&received))
     }
