@@ -28,7 +28,7 @@ demo: build ## real MCP clients and servers with Envoy and a policy between them
 	@examples/demo/run.sh
 
 .PHONY: test
-test: lint test-engine test-wasm test-e2e ## everything but the slow suites
+test: lint test-engine test-wasm test-e2e bench-smoke ## everything but the slow suites
 
 .PHONY: fmt
 fmt: ## format the code
@@ -60,12 +60,16 @@ test-e2e: build ## a real Envoy between real and scripted MCP clients and server
 	cargo test --locked -p toolgate-tests -- --test-threads=$(E2E_THREADS)
 
 .PHONY: bench
-bench: ## the engine's benchmarks
+bench: build ## what a decision costs, and Envoy's CPU per governed call
+	@scripts/setup.sh test
 	cargo bench --locked -p toolgate-engine
+	cargo run --locked -p toolgate-tests --bin envoy-cpu
 
 .PHONY: bench-smoke
-bench-smoke: ## each benchmark once, to see that it still runs
-	cargo bench --locked -p toolgate-engine -- --test
+bench-smoke: build ## each benchmark once, to see that it still runs
+	@scripts/setup.sh test
+	cargo test --locked -p toolgate-engine --benches
+	cargo run --locked -p toolgate-tests --bin envoy-cpu -- --smoke
 
 .PHONY: clean
 clean: ## remove what was built; installed tools stay in the cache
