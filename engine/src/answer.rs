@@ -4,7 +4,7 @@
 //! and JSON-RPC, because clients read the body of nothing else reliably.
 
 use crate::decide::Telling;
-use crate::exchange::LocalReply;
+use crate::http::LocalReply;
 use crate::json::write_str;
 use crate::mcp::envelope::{INVALID_PARAMS, METHOD_NOT_FOUND, Rejected};
 use crate::mcp::revision::{Era, Revision};
@@ -201,10 +201,3 @@ impl Answers<'_> {
 
 /// The header that tells operators why.
 pub const DECISION_HEADER: &str = "x-toolgate-decision";
-
-impl LocalReply {
-    fn with(mut self, name: &str, value: &str) -> LocalReply {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-}

@@ -2,10 +2,20 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::exchange::{HeaderLines, UnixNanos, VerifiedJwt};
+use crate::http::HeaderLines;
 use crate::mcp::headers;
 use crate::policy::{KeyId, Mode, Policy, RoleId, SubjectMatch};
 use crate::reason::Reason;
+use crate::time::UnixNanos;
+
+/// What Envoy's `jwt_authn` verified, read from its dynamic metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifiedJwt {
+    /// The claim named by `identity.jwt.claim`.
+    pub subject: Option<Vec<u8>>,
+    /// The elements of the claim named by `identity.jwt.rolesClaim`.
+    pub roles: Vec<Vec<u8>>,
+}
 
 /// The key a request acts as, and what it may use.
 #[derive(Clone, Debug)]

@@ -23,6 +23,7 @@
 pub mod answer;
 pub mod decide;
 pub mod exchange;
+pub mod http;
 pub mod identity;
 pub mod json;
 pub mod list;
@@ -32,3 +33,4 @@ pub mod reason;
 pub mod schema;
 pub mod sse;
 pub mod store;
+pub mod time;

@@ -16,10 +16,11 @@ use std::rc::Rc;
 
 pub use explain::{Explained, explain};
 pub use record::Record;
-pub use step::{
-    BodyStep, ChunkStep, HeadStep, HeaderEdit, HeaderLines, LocalReply, RequestHead, ResponseHead,
-    ResponseStep, ResultStep, VerifiedJwt,
-};
+pub use step::{BodyStep, ChunkStep, HeadStep, RequestHead, ResponseHead, ResponseStep, ResultStep};
+
+pub use crate::http::{HeaderEdit, HeaderLines, LocalReply};
+pub use crate::identity::VerifiedJwt;
+pub use crate::time::UnixNanos;
 
 use crate::answer::Answers;
 use crate::decide::{Judgement, Refusal};
@@ -31,17 +32,6 @@ use crate::policy::{Policy, ServerId};
 use crate::reason::Reason;
 use crate::schema::Advertised;
 use crate::store::Store;
-
-/// Nanoseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UnixNanos(pub u64);
-
-impl UnixNanos {
-    /// Whole seconds since the epoch.
-    pub fn seconds(self) -> u64 {
-        self.0 / 1_000_000_000
-    }
-}
 
 /// A compiled policy and what was learned while it is in force. One per policy and thread.
 #[derive(Debug)]

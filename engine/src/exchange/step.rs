@@ -1,19 +1,8 @@
 //! What the host hands in and what it must do next.
 
+use crate::http::{HeaderEdit, HeaderLines, LocalReply};
+use crate::identity::VerifiedJwt;
 use crate::policy::Hold;
-
-/// Header lines as received: name and value bytes, one entry per field line, pseudo-headers
-/// (`:method`, `:path`, `:authority`) included. Values need not be UTF-8.
-pub type HeaderLines<'a> = [(&'a [u8], &'a [u8])];
-
-/// What Envoy's `jwt_authn` verified, read from its dynamic metadata.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct VerifiedJwt {
-    /// The claim named by `identity.jwt.claim`.
-    pub subject: Option<Vec<u8>>,
-    /// The elements of the claim named by `identity.jwt.rolesClaim`.
-    pub roles: Vec<Vec<u8>>,
-}
 
 /// The head of a request.
 #[derive(Clone, Copy, Debug)]
@@ -33,26 +22,6 @@ pub struct ResponseHead<'a> {
     pub headers: &'a HeaderLines<'a>,
     /// No body follows.
     pub end_of_stream: bool,
-}
-
-/// One change to a header map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeaderEdit {
-    /// Remove every line of this name.
-    Remove(String),
-    /// Replace every line of this name by one.
-    Set(String, Vec<u8>),
-}
-
-/// A complete answer of our own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalReply {
-    /// HTTP status.
-    pub status: u16,
-    /// Header lines, without `:status` and `content-length`.
-    pub headers: Vec<(String, String)>,
-    /// The body; may be empty.
-    pub body: Vec<u8>,
 }
 
 /// After the request's head.

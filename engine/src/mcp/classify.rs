@@ -6,7 +6,7 @@
 use super::envelope::{Envelope, INVALID_PARAMS, Rejected, Shape, invalid};
 use super::headers::{Single, decode_mirror, single};
 use super::revision::{Era, Revision};
-use crate::exchange::HeaderLines;
+use crate::http::HeaderLines;
 use crate::json::Kind;
 use crate::reason::Reason;
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::exchange::HeaderLines;
+use crate::http::HeaderLines;
 
 /// The value of a header that must not be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

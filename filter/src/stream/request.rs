@@ -46,7 +46,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
                     // The head is in our hands whatever `hold` says.
                     return self.judge_bytes(Hold::Headers, &[]);
                 }
-                self.wait_for_body(hold)
+                Ok(self.wait_for_body(hold))
             }
         }
     }
@@ -101,14 +101,14 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         Ok(Flow::Continue)
     }
 
-    fn wait_for_body(&mut self, hold: Hold) -> Outcome {
+    fn wait_for_body(&mut self, hold: Hold) -> Flow {
         let this: Weak<std::cell::RefCell<dyn Waiting>> = self.this.clone();
         deadlines::watch(self.context_id, self.settings.body_timeout, this);
         self.request = RequestPhase::Held(hold);
-        Ok(match hold {
+        match hold {
             Hold::Headers => Flow::Pause,
             Hold::Body => Flow::Continue,
-        })
+        }
     }
 }
 
