@@ -7,6 +7,7 @@
 pub mod client;
 pub mod envoy;
 pub mod gate;
+pub mod jwt;
 pub mod messages;
 pub mod parties;
 pub mod paths;

@@ -5,4 +5,5 @@ mod bootstrap;
 mod cases;
 mod gate;
 mod harness;
+mod jwt;
 mod parties;
