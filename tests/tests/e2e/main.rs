@@ -7,4 +7,5 @@ mod gate;
 mod harness;
 mod jwt;
 mod parties;
+mod policy_in_force;
 mod sample;
