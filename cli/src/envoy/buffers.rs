@@ -11,6 +11,11 @@ const MAX_WINDOW: u64 = (1 << 31) - 1;
 /// The filter refuses on the first byte too many; one read may bring more than that byte.
 const MARGIN: u64 = 256 * 1024;
 
+/// Bytes that Envoy takes at once from a server that sends faster than its client reads, and the
+/// most that the filter sees of a stream in one piece: its copies are as large. What is held is
+/// bounded by the client's side, where this is not a limit but the size of a step.
+pub(super) const STEP: u64 = 256 * 1024;
+
 /// Bytes that may be held per stream and direction.
 pub(super) fn limit(policy: &Policy) -> u64 {
     let limits = policy.limits();

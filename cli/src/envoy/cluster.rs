@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use toolgate_engine::policy::Policy;
 
 use super::{buffers, tls};
 use crate::upstream::{Endpoint, Upstream};
 
 /// The cluster of one server.
-pub(super) fn of_upstream(upstream: &Upstream, policy: &Policy, ca: Option<&Path>) -> Value {
+pub(super) fn of_upstream(upstream: &Upstream, ca: Option<&Path>) -> Value {
     let mut cluster = named(&upstream.name, &upstream.endpoints, upstream.tls, ca);
-    cluster["per_connection_buffer_limit_bytes"] = json!(buffers::limit(policy));
+    cluster["per_connection_buffer_limit_bytes"] = json!(buffers::STEP);
     // An event stream occupies a request (and with HTTP/1.1 a connection) for as long as it is open.
     cluster["circuit_breakers"] = json!({
         "thresholds": [{ "max_connections": 50_000, "max_pending_requests": 50_000, "max_requests": 50_000 }],

@@ -76,7 +76,7 @@ pub(crate) fn bootstrap(setup: &Setup<'_>) -> Value {
     let mut clusters: Vec<Value> = setup
         .upstreams
         .iter()
-        .map(|upstream| cluster::of_upstream(upstream, setup.policy, setup.ca.as_deref()))
+        .map(|upstream| cluster::of_upstream(upstream, setup.ca.as_deref()))
         .collect();
     clusters.extend(
         setup

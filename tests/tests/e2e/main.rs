@@ -9,3 +9,4 @@ mod jwt;
 mod parties;
 mod policy_in_force;
 mod sample;
+mod streams;
