@@ -74,12 +74,14 @@ pub async fn play(order: &Order) -> Report {
                 ok: true,
                 result,
                 error: None,
+                progress: Vec::new(),
             },
             Err(error) => Outcome {
                 op,
                 ok: false,
                 result: Value::Null,
                 error: Some(error),
+                progress: Vec::new(),
             },
         });
     }

@@ -5,8 +5,10 @@ Reads one JSON document from standard input:
     {"url": "http://…/mcp", "era": "legacy" | "auto" | "2026-07-28", "key": "…" | null, "headers": {…},
      "operations": [{"op": "list_tools"}, {"op": "call_tool", "name": "echo", "arguments": {}}, …]}
 
-and prints one: {"connected", "protocolVersion", "error", "results": [{"op", "ok", "result" | "error"}]}, where an error
-is {"type", "code", "message", "data", "status"}. `parties/ts/client.mjs` does the same with the TypeScript SDK.
+and prints one: {"connected", "protocolVersion", "error", "results": [{"op", "ok", "result" | "error", "progress"}]},
+where an error is {"type", "code", "message", "data", "status"} and progress is what the server has told of a call.
+What the server asks for in return, a sample or an answer of the person, gets a fixed answer.
+`parties/ts/client.mjs` does the same with the TypeScript SDK.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
-from mcp_types import PromptReference, ResourceTemplateReference
+from mcp_types import CreateMessageResult, ElicitResult, PromptReference, ResourceTemplateReference, TextContent
 
 TIMEOUT_SECONDS = 30
 
@@ -40,30 +42,43 @@ async def play(order: dict[str, Any], report: dict[str, Any]) -> None:
         headers["Authorization"] = f"Bearer {order['key']}"
     async with create_mcp_http_client(headers=headers) as http:
         transport = streamable_http_client(order["url"], http_client=http)
-        async with Client(transport, mode=order["era"], read_timeout_seconds=15, cache=None) as client:
+        answers = {"sampling_callback": sample, "elicitation_callback": elicit}
+        async with Client(transport, mode=order["era"], read_timeout_seconds=15, cache=None, **answers) as client:
             report["connected"] = True
             report["protocolVersion"] = client.protocol_version
             for operation in order["operations"]:
                 report["results"].append(await perform(client, operation))
 
 
+async def sample(context: Any, params: Any) -> CreateMessageResult:
+    return CreateMessageResult(role="assistant", model="none", content=TextContent(type="text", text="sampled"))
+
+
+async def elicit(context: Any, params: Any) -> ElicitResult:
+    return ElicitResult(action="accept", content={"response": "elicited"})
+
+
 async def perform(client: Client, operation: dict[str, Any]) -> dict[str, Any]:
+    progress: list[float] = []
     try:
-        result = await call(client, operation)
+        result = await call(client, operation, progress)
     except Exception as failure:  # noqa: BLE001
         return {"op": operation["op"], "ok": False, "error": describe(failure)}
     plain = result.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return {"op": operation["op"], "ok": True, "result": plain}
+    return {"op": operation["op"], "ok": True, "result": plain, "progress": progress}
 
 
-async def call(client: Client, operation: dict[str, Any]) -> Any:
+async def call(client: Client, operation: dict[str, Any], progress: list[float]) -> Any:
+    async def note(done: float, total: float | None, message: str | None) -> None:
+        progress.append(done)
+
     match operation["op"]:
         case "ping":
             return await client.send_ping()
         case "list_tools":
             return await client.list_tools(cursor=operation.get("cursor"))
         case "call_tool":
-            return await client.call_tool(operation["name"], operation.get("arguments") or {})
+            return await client.call_tool(operation["name"], operation.get("arguments") or {}, progress_callback=note)
         case "list_resources":
             return await client.list_resources(cursor=operation.get("cursor"))
         case "list_resource_templates":

@@ -18,7 +18,16 @@ async function play() {
   const headers = { ...order.headers };
   if (order.key) headers.Authorization = `Bearer ${order.key}`;
   const mode = ['legacy', 'auto'].includes(order.era) ? order.era : { pin: order.era };
-  const client = new Client({ name: 'toolgate-tests', version: '1.0.0' }, { versionNegotiation: { mode } });
+  const client = new Client({ name: 'toolgate-tests', version: '1.0.0' }, {
+    capabilities: { sampling: {}, elicitation: { form: {} } },
+    versionNegotiation: { mode },
+  });
+  client.setRequestHandler('sampling/createMessage', () => ({
+    role: 'assistant',
+    model: 'none',
+    content: { type: 'text', text: 'sampled' },
+  }));
+  client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { response: 'elicited' } }));
   await client.connect(new StreamableHTTPClientTransport(new URL(order.url), { requestInit: { headers } }));
   report.connected = true;
   report.protocolVersion = client.getNegotiatedProtocolVersion() ?? null;
@@ -29,14 +38,15 @@ async function play() {
 }
 
 async function perform(client, operation) {
+  const progress = [];
   try {
-    return { op: operation.op, ok: true, result: await call(client, operation) };
+    return { op: operation.op, ok: true, result: await call(client, operation, progress), progress };
   } catch (failure) {
     return { op: operation.op, ok: false, error: describe(failure) };
   }
 }
 
-function call(client, { op, name, uri, cursor, ref, argument, arguments: args = {} }) {
+function call(client, { op, name, uri, cursor, ref, argument, arguments: args = {} }, progress) {
   const page = cursor === undefined ? undefined : { cursor };
   switch (op) {
     case 'ping':
@@ -44,7 +54,7 @@ function call(client, { op, name, uri, cursor, ref, argument, arguments: args = 
     case 'list_tools':
       return client.listTools(page);
     case 'call_tool':
-      return client.callTool({ name, arguments: args });
+      return client.callTool({ name, arguments: args }, { onprogress: (note) => progress.push(note.progress) });
     case 'list_resources':
       return client.listResources(page);
     case 'list_resource_templates':

@@ -172,6 +172,9 @@ pub struct Outcome {
     pub result: Value,
     /// The error.
     pub error: Option<Failure>,
+    /// What the server has told of its progress (Python and TypeScript only).
+    #[serde(default)]
+    pub progress: Vec<f64>,
 }
 
 /// An error as a client shows it to the application.
