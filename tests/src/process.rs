@@ -112,14 +112,25 @@ impl Process {
 
     /// Asks the program to end, and kills it when it has not after five seconds.
     pub fn terminate(&mut self) {
+        self.ask_to_end();
+        self.wait(Duration::from_secs(5));
+        self.kill();
+    }
+
+    /// Asks the program, and only it, to end.
+    pub fn ask_to_end(&self) {
         if let Some(pid) = self.pid() {
             let _ = kill_process(pid, Signal::TERM);
         }
-        let deadline = Instant::now() + Duration::from_secs(5);
+    }
+
+    /// Waits for at most `limit` until the program ends; its exit status if it has.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + limit;
         while self.exited().is_none() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(20));
         }
-        self.kill();
+        self.exited()
     }
 
     fn kill(&mut self) {

@@ -3,10 +3,12 @@
 mod answers;
 mod bootstrap;
 mod cases;
+mod explain;
 mod gate;
 mod harness;
 mod jwt;
 mod parties;
 mod policy_in_force;
+mod run;
 mod sample;
 mod streams;
