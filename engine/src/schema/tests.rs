@@ -21,6 +21,7 @@ fn text(schema: &Value, arguments: &Value) -> String {
 }
 
 /// The text for one argument `a` of the schema `of`.
+#[allow(clippy::needless_pass_by_value, reason = "callers write the values in place")]
 fn about(of: Value, value: Value) -> String {
     text(&json!({"properties": {"a": of}}), &json!({"a": value}))
 }

@@ -205,7 +205,7 @@ fn a_token_counts_only_in_its_header() {
             let label = "token-elsewhere";
             let request = call(Era::Legacy, "search", label);
             let mut in_query = request.clone();
-            in_query.target.push_str(&format!("?access_token={token}"));
+            in_query.target = format!("{}?access_token={token}", in_query.target);
             for request in [
                 in_query,
                 request.clone().header("x-virtual-key", &token),
