@@ -81,3 +81,32 @@ fn fields() -> Map<String, Value> {
     });
     http.chain(decision).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_names_every_field_and_no_other() {
+        let text = include_str!("../../../docs/access-log.md");
+        let (table, states) = text.split_once("\nThe filter leaves").unwrap();
+        let quoted = |text: &'static str| text.split('`').skip(1).step_by(2);
+        let first_column =
+            |line: &'static str| line.strip_prefix("| `").and_then(|_| line.split(" | ").next());
+        let mut documented: Vec<_> = table.lines().filter_map(first_column).flat_map(quoted).collect();
+        let mut rendered: Vec<_> = HTTP.iter().chain(DECISION).map(|(name, _)| *name).collect();
+        documented.sort_unstable();
+        rendered.sort_unstable();
+        assert_eq!(documented, rendered);
+        let named: Vec<_> = quoted(states).skip(2).collect();
+        let exported: Vec<_> = DECISION
+            .iter()
+            .filter_map(|(_, state)| state.strip_prefix("toolgate."))
+            .collect();
+        assert!(
+            exported.iter().all(|state| named.contains(state)),
+            "{named:?} {exported:?}"
+        );
+        assert_eq!(named.len(), exported.len());
+    }
+}
