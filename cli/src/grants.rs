@@ -116,7 +116,11 @@ impl fmt::Display for Grants<'_> {
         section(f, "may read", &self.resources)?;
         writeln!(f, "prompts")?;
         section(f, "may get", &self.prompts)?;
-        writeln!(f, "methods\n  {}", self.methods.join(", "))
+        writeln!(f, "methods")?;
+        for line in wrapped(&self.methods) {
+            writeln!(f, "  {line}")?;
+        }
+        Ok(())
     }
 }
 
@@ -159,6 +163,21 @@ fn tools<'p>(policy: &'p Policy, caller: &Caller, server: &'p Server) -> Vec<Too
         .collect();
     tools.sort_by_key(|tool| tool.name);
     tools
+}
+
+/// Names in lines of at most 100 columns.
+fn wrapped(names: &[&str]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for name in names {
+        match lines.last_mut() {
+            Some(line) if line.len() + name.len() < 96 => {
+                line.push_str(", ");
+                line.push_str(name);
+            }
+            _ => lines.push((*name).to_owned()),
+        }
+    }
+    lines
 }
 
 /// The methods of the catalogue that the server accepts.
