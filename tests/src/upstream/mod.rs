@@ -183,6 +183,20 @@ impl Upstream {
             .collect()
     }
 
+    /// What carries `label` in `x-label` or anywhere in its head. Unlike [`Self::received_for`] it looks into no body,
+    /// which matters when there are many large ones.
+    pub fn labelled(&self, label: &str) -> Vec<Received> {
+        let carries = |request: &&Received| {
+            request.header("x-label") == Some(label.as_bytes())
+                || wire::find(&request.head, label.as_bytes()).is_some()
+        };
+        lock(&self.shared.received)
+            .iter()
+            .filter(carries)
+            .cloned()
+            .collect()
+    }
+
     /// Waits, at most five seconds, until `count` complete requests that mention `label` have arrived.
     ///
     /// # Panics
