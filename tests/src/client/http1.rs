@@ -132,6 +132,11 @@ impl Connection {
         Ok(response)
     }
 
+    /// Waits until there is something to read, or the end.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.stream.readable().await
+    }
+
     /// Whether the peer has closed the connection; waits for at most `limit` to see it.
     pub async fn is_closed_within(&mut self, limit: Duration) -> bool {
         let read = wire::read_more(&mut self.stream, &mut self.buffer);

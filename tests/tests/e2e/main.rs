@@ -3,14 +3,17 @@
 mod answers;
 mod bootstrap;
 mod cases;
+mod connections;
 mod explain;
 mod gate;
 mod gates;
 mod harness;
+mod heads;
 mod jwt;
 mod parties;
 mod policy_in_force;
 mod run;
 mod sample;
 mod streams;
+mod timeouts;
 mod transports;
