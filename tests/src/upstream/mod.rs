@@ -183,12 +183,12 @@ impl Upstream {
             .collect()
     }
 
-    /// What carries `label` in `x-label` or anywhere in its head. Unlike [`Self::received_for`] it looks into no body,
-    /// which matters when there are many large ones.
+    /// What carries `label`, or something that begins with it, in its head's `x-label`. Unlike [`Self::received_for`] it
+    /// looks into no body, which matters when there are many large ones.
     pub fn labelled(&self, label: &str) -> Vec<Received> {
+        let line = format!("x-label: {label}").into_bytes();
         let carries = |request: &&Received| {
-            request.header("x-label") == Some(label.as_bytes())
-                || wire::find(&request.head, label.as_bytes()).is_some()
+            request.header("x-label") == Some(label.as_bytes()) || wire::find(&request.head, &line).is_some()
         };
         lock(&self.shared.received)
             .iter()
