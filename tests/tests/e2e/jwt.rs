@@ -205,7 +205,7 @@ fn a_token_counts_only_in_its_header() {
             let label = "token-elsewhere";
             let request = call(Era::Legacy, "search", label);
             let mut in_query = request.clone();
-            in_query.target = format!("{}?access_token={token}", in_query.target);
+            in_query.target = format!("{}?access_token={token}", request.target);
             for request in [
                 in_query,
                 request.clone().header("x-virtual-key", &token),
@@ -215,6 +215,42 @@ fn a_token_counts_only_in_its_header() {
                 let answer = stand.send(request).await;
                 stand.assert_unauthorized(&answer, label, "elsewhere");
             }
+        }
+    });
+}
+
+#[test]
+fn where_keys_have_another_header_only_tokens_stand_in_authorization() {
+    run(async {
+        let mut policy = policy("headers");
+        policy["identity"]["headers"] = json!(["x-virtual-key"]);
+        let stand = Stand::start(Release::V1_40, &policy, false).await;
+        let token = stand.issuer.sign(&claims("repo:acme/site"));
+        for (label, request) in [
+            (
+                "token-alone",
+                call(Era::Modern, "search", "token-alone").key(&token),
+            ),
+            (
+                "key-alone",
+                call(Era::Modern, "search", "key-alone").header("x-virtual-key", "eng-key"),
+            ),
+        ] {
+            assert_eq!(stand.send(request).await.status, 200, "{label}");
+            let received = stand.upstream.received_for(label);
+            assert_eq!(received.len(), 1, "{label}");
+            // Not a header of keys, and yet the credential in it stays here.
+            assert_without(&received[0], &token);
+            assert_without(&received[0], "eng-key");
+        }
+        let forged = Issuer::new().sign(&claims("repo:acme/site"));
+        for (number, credential) in [forged.as_str(), "eng-key"].into_iter().enumerate() {
+            let label = format!("not-a-token-{number}");
+            let answer = stand
+                .send(call(Era::Modern, "search", &label).key(credential))
+                .await;
+            assert_eq!(answer.status, 401, "{answer:?}");
+            assert!(stand.upstream.received_for(&label).is_empty(), "{label}");
         }
     });
 }
@@ -230,7 +266,7 @@ struct Stand {
 }
 
 impl Stand {
-    async fn start(release: Release, hold: &str, fetched: bool) -> Self {
+    async fn start(release: Release, policy: &Value, fetched: bool) -> Self {
         let issuer = Issuer::new();
         let upstream = Upstream::start(mcp_server(json!([]))).await;
         let directory = tempfile::tempdir().expect("a directory");
@@ -247,7 +283,7 @@ impl Stand {
         } else {
             file.display().to_string()
         };
-        let mut render = Render::new(policy(hold)).upstream("docs", &upstream.url("/mcp"));
+        let mut render = Render::new(policy.clone()).upstream("docs", &upstream.url("/mcp"));
         for argument in [
             "--jwks",
             &source,
@@ -309,9 +345,10 @@ async fn stands() -> [&'static Stand; 2] {
     static STANDS: OnceCell<[Stand; 2]> = OnceCell::const_new();
     let stands = STANDS
         .get_or_init(|| async {
+            let (headers, body) = (policy("headers"), policy("body"));
             tokio::join!(
-                Stand::start(Release::V1_40, "headers", false),
-                Stand::start(Release::V1_36, "body", true)
+                Stand::start(Release::V1_40, &headers, false),
+                Stand::start(Release::V1_36, &body, true)
             )
             .into()
         })

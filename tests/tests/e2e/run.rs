@@ -28,7 +28,8 @@ fn it_serves_tells_each_decision_and_takes_envoy_with_it_when_it_ends() {
         } });
         std::fs::write(home.file("agent.json"), agent.to_string()).expect("written");
         let mut process = home.start(
-            home.program(listen)
+            &home
+                .program(listen)
                 .args(["--mcp-json", &home.file("agent.json")])
                 .args(["--upstream", &format!("pages={}", pages.url("/mcp"))])
                 .arg("--access-log")
@@ -260,14 +261,14 @@ impl Home {
             .env("TMPDIR", self.temporary())
     }
 
-    fn start(&self, program: Program) -> Process {
-        Process::start(&program, Path::new(&self.file("output"))).expect("it starts")
+    fn start(&self, program: &Program) -> Process {
+        Process::start(program, Path::new(&self.file("output"))).expect("it starts")
     }
 
     /// Runs it to its end: exit code and output.
     fn ends(&self, program: Program) -> (Option<i32>, String) {
         let _ = std::fs::remove_file(self.file("output"));
-        let mut process = self.start(program);
+        let mut process = self.start(&program);
         let status = process.wait(Duration::from_secs(30));
         (status.and_then(|status| status.code()), process.log())
     }
