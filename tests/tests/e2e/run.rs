@@ -133,7 +133,7 @@ fn a_port_that_is_taken_is_said_to_be() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let home = Home::new();
     let listen = taken.local_addr().expect("bound");
-    let (code, log) = home.ends(home.program(listen).args(both_upstreams()));
+    let (code, log) = home.ends(&home.program(listen).args(both_upstreams()));
     assert_eq!(code, Some(1), "{log}");
     assert!(
         log.contains("another program uses the port; choose one with --listen"),
@@ -165,7 +165,7 @@ fn an_envoy_that_is_not_there_or_is_none_is_said_to_be() {
                 .args(home.arguments(ports::free()))
                 .args(both_upstreams());
         }
-        let (actual, log) = home.ends(program);
+        let (actual, log) = home.ends(&program);
         assert_eq!(actual, Some(code), "{envoy:?}: {log}");
         assert!(log.contains(expected), "{envoy:?}: {log}");
         if code == 2 {
@@ -216,7 +216,7 @@ fn what_cannot_be_run_is_refused_before_envoy_starts() {
         if !arguments.contains(&"--policy") {
             program = program.args(["--policy", &home.file("policy.json")]);
         }
-        let (actual, log) = home.ends(program.args(&arguments));
+        let (actual, log) = home.ends(&program.args(&arguments));
         assert_eq!(actual, Some(code), "{arguments:?}: {log}");
         assert!(log.contains(expected), "{arguments:?}: {log}");
     }
@@ -266,9 +266,9 @@ impl Home {
     }
 
     /// Runs it to its end: exit code and output.
-    fn ends(&self, program: Program) -> (Option<i32>, String) {
+    fn ends(&self, program: &Program) -> (Option<i32>, String) {
         let _ = std::fs::remove_file(self.file("output"));
-        let mut process = self.start(&program);
+        let mut process = self.start(program);
         let status = process.wait(Duration::from_secs(30));
         (status.and_then(|status| status.code()), process.log())
     }
