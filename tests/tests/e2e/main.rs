@@ -3,6 +3,7 @@
 mod answers;
 mod bootstrap;
 mod cases;
+mod clients;
 mod connections;
 mod explain;
 mod gate;
