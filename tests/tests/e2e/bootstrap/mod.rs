@@ -25,18 +25,18 @@ const QUERY: &str = "token=query-secret&at=/docs/mcp%3F&q=%20+";
 #[test]
 fn every_option_in_either_mode_loads_on_every_release() {
     run(async {
-        let parts = Parts::new().await;
-        let checks = Release::ALL.into_iter().flat_map(|release| {
-            ["headers", "body"].map(|hold| {
-                let bootstrap = parts.render(hold, ports::free(), ports::free());
-                tokio::task::spawn_blocking(move || (release, hold, Envoy::validate(release, &bootstrap)))
-            })
+        // The other combinations run: see `stands`.
+        let [old, new] = stands().await.map(|stand| &stand.parts);
+        let checks = [(Release::V1_36, "headers", old), (Release::V1_40, "body", new)];
+        let checks = checks.map(|(release, hold, parts)| {
+            let bootstrap = parts.render(hold, ports::free(), ports::free());
+            tokio::task::spawn_blocking(move || (release, hold, Envoy::validate(release, &bootstrap)))
         });
-        for check in checks.collect::<Vec<_>>() {
+        for check in checks {
             let (release, hold, outcome) = check.await.expect("no panic");
             assert_eq!(outcome, Ok(()), "{release:?} hold: {hold}");
         }
-        let broken = parts
+        let broken = new
             .render("headers", ports::free(), ports::free())
             .replace("\"prefix_rewrite\"", "\"prefix_rewritten\"");
         assert!(
