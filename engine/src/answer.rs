@@ -38,11 +38,8 @@ impl Answers<'_> {
             Reason::Ambiguous => "The request presents more than one key.",
             _ => "The key is not valid.",
         };
-        let challenge = match reason {
-            Reason::NoKey => "Bearer realm=\"toolgate\"",
-            _ => "Bearer realm=\"toolgate\", error=\"invalid_token\"",
-        };
-        self.plain(401, reason, text).with("www-authenticate", challenge)
+        self.plain(401, reason, text)
+            .with("www-authenticate", "Bearer realm=\"toolgate\"")
     }
 
     /// An HTTP error without a JSON-RPC meaning of its own.
