@@ -54,6 +54,7 @@ fn hardens_what_envoy_reads_before_the_filter() {
     let hcm = hcm(&bootstrap);
     assert_eq!(hcm["normalize_path"], true);
     assert_eq!(hcm["merge_slashes"], true);
+    assert_eq!(hcm["strip_trailing_host_dot"], true);
     assert_eq!(hcm["path_with_escaped_slashes_action"], "REJECT_REQUEST");
     assert_eq!(
         hcm["common_http_protocol_options"]["headers_with_underscores_action"],

@@ -44,6 +44,8 @@ fn connection_manager(setup: &Setup<'_>) -> Value {
         },
         "normalize_path": true,
         "merge_slashes": true,
+        // `name.` is `name`, to the routes and to the filter alike.
+        "strip_trailing_host_dot": true,
         // %2F in a path reads differently in different servers.
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "common_http_protocol_options": {

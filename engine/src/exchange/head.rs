@@ -40,6 +40,15 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
         .next()
         .unwrap_or_default();
     let host = Some(pseudo(lines, b":authority")).filter(|host| !host.is_empty());
+    // The policy of one server must never judge what is routed to another, or to none of ours.
+    if host.is_some_and(|host| policy.host_is_ambiguous(host, path)) {
+        let reply = answers.plain(
+            400,
+            Reason::Ambiguous,
+            "The Host must be a plain name or address.",
+        );
+        return Judged::Reply(Reason::Ambiguous, reply);
+    }
     let Some(server) = policy.find_server(host, path) else {
         return match policy.unmatched() {
             Unmatched::Pass => Judged::Ignore,

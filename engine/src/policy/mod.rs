@@ -113,6 +113,12 @@ impl Policy {
         self.places.find(host, path)
     }
 
+    /// Whether the server at a path depends on the host, and this host (with or without port) is
+    /// spelled so that Envoy's routes and this policy could take it for different ones.
+    pub fn host_is_ambiguous(&self, host: &[u8], path: &[u8]) -> bool {
+        self.places.is_ambiguous(host, path)
+    }
+
     /// A server. An id of another policy gets a server that offers nothing.
     pub fn server(&self, id: ServerId) -> &Server {
         self.servers.get(id.index()).unwrap_or(&self.nothing.server)

@@ -60,17 +60,39 @@ impl Places {
         });
         named.or(hosts.any)
     }
+
+    /// Whether which server is at this path depends on the host, and the host can be read in two ways.
+    pub(super) fn is_ambiguous(&self, host: &[u8], path: &[u8]) -> bool {
+        let hosts = self.paths.get(path);
+        hosts.is_some_and(|hosts| !hosts.named.is_empty()) && !is_plain(host)
+    }
 }
 
-/// A host without its port, and without the dot that marks it as absolute: both spellings reach
-/// the same server ([RFC 3986 §3.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2)).
+/// A host without its port, whatever stands for one: Envoy's `ignore_port_in_host_matching` cuts at
+/// the last colon that is not part of an IPv6 address.
 fn bare(host: &[u8]) -> &[u8] {
-    let digits = host.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let host = host
-        .get(..host.len() - digits)
-        .and_then(|rest| rest.strip_suffix(b":"))
-        .unwrap_or(host);
-    host.strip_suffix(b".").unwrap_or(host)
+    let colon = host.iter().rposition(|b| *b == b':');
+    let bracket = host.iter().rposition(|b| *b == b']');
+    let colon = colon.filter(|colon| bracket.is_none_or(|bracket| bracket < *colon));
+    colon.and_then(|colon| host.get(..colon)).unwrap_or(host)
+}
+
+/// Whether every router takes this authority for the same host: a name, an IPv4 or a bracketed IPv6
+/// address, and a port of digits ([RFC 3986 §3.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2)).
+/// A dot at the end, a port like `x` or a user name are part of the host to one and not to another.
+fn is_plain(authority: &[u8]) -> bool {
+    let host = bare(authority);
+    let port = authority.get(host.len() + 1..).unwrap_or_default();
+    let inside = host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    let host_is_plain = match inside {
+        Some(address) => address.iter().all(|b| b.is_ascii_hexdigit() || b".:".contains(b)),
+        None => {
+            host.iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(b))
+                && !host.ends_with(b".")
+        }
+    };
+    host_is_plain && port.iter().all(u8::is_ascii_digit)
 }
 
 /// Compares a name in lower case with one in any case, without a copy.

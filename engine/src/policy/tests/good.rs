@@ -135,7 +135,9 @@ fn servers_are_found_by_path_and_host() {
         (Some("c.example"), "/m", Some("any")),
         (Some("a.example"), "/m", Some("a")),
         (Some("A.Example:8443"), "/m", Some("a")),
-        (Some("a.example."), "/m", Some("a")),
+        (Some("a.example:"), "/m", Some("a")),
+        (Some("a.example:x"), "/m", Some("a")),
+        (Some("a.example."), "/m", Some("any")),
         (Some("b.example"), "/m", Some("b")),
         (Some("xa.example"), "/m", Some("any")),
         (Some("a.example"), "/m/", Some("slash")),
@@ -144,6 +146,7 @@ fn servers_are_found_by_path_and_host() {
         (Some("a.example"), "", None),
         (Some("[::1]:80"), "/only", Some("only")),
         (Some("[::1]"), "/only", Some("only")),
+        (Some("[::1]:x"), "/only", Some("only")),
         (Some("::1"), "/only", None),
         (None, "/only", None),
     ] {
@@ -158,6 +161,42 @@ fn servers_are_found_by_path_and_host() {
         policy.find_server(Some(b"\xff\xfe"), b"/m"),
         policy.server_by_name("any")
     );
+}
+
+#[test]
+fn hosts_with_two_readings_are_known_where_hosts_count() {
+    let policy = compiled(
+        r#"{"version":1,"servers":{"any":{"path":"/m"},"a":{"path":"/m","host":"a.example"},"free":{"path":"/free"}}}"#,
+    );
+    for plain in [
+        "a.example",
+        "A.Example:8443",
+        "a.example:",
+        "10.0.0.1:80",
+        "[::1]",
+        "[::1]:80",
+        "x_y",
+    ] {
+        assert!(!policy.host_is_ambiguous(plain.as_bytes(), b"/m"), "{plain}");
+    }
+    for odd in [
+        "a.example.",
+        "a.example.:80",
+        "a.example:x",
+        "a.example:80x",
+        "a.example:+80",
+        "a.example:80:80",
+        "x@a.example",
+        "a.example,b",
+        "[::1",
+        "[::1]x",
+        "[::1]:x",
+        "::1",
+    ] {
+        assert!(policy.host_is_ambiguous(odd.as_bytes(), b"/m"), "{odd}");
+        assert!(!policy.host_is_ambiguous(odd.as_bytes(), b"/free"), "{odd}");
+        assert!(!policy.host_is_ambiguous(odd.as_bytes(), b"/none"), "{odd}");
+    }
 }
 
 #[test]
