@@ -12,7 +12,7 @@ pub use trace::{Check, Step, Trace, Watch};
 use crate::identity::Caller;
 use crate::mcp::call::{Call, Object};
 use crate::mcp::envelope::clip;
-use crate::mcp::method::List;
+use crate::mcp::method::{self, List};
 use crate::mcp::revision::Era;
 use crate::policy::{Mode, Policy, Server};
 use crate::reason::Reason;
@@ -165,6 +165,7 @@ fn check_method<'a>(context: &Context<'a>, call: &Call<'_>) -> Verdict<'a> {
         (Some(method), _) if method.always => true,
         (Some(_), None) => true,
         (None, None) => false,
+        (None, Some(_)) if method::is_variant(&call.method) => false,
         (_, Some(globs)) => globs.matches_text(&call.method),
     };
     if granted {

@@ -45,7 +45,7 @@ pub fn variant_of(key: &str) -> Option<&'static str> {
 
 /// Simple case folding, as far as its result is ASCII: besides A to Z, only U+017F and U+212A fold
 /// into ASCII. Everything else is left alone, for it equals no reserved name either way.
-const fn fold(c: char) -> char {
+pub(crate) const fn fold(c: char) -> char {
     match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

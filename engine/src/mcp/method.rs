@@ -1,6 +1,7 @@
 //! The catalogue of client-to-server methods: which revisions have them and what object they name.
 
 use super::revision::{Era, Revision};
+use crate::json::reserved::fold;
 
 /// The object that a method acts on, and whose policy therefore applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,18 @@ pub fn find(name: &str) -> Option<&'static Method> {
     CATALOGUE.iter().find(|m| m.name == name)
 }
 
+/// Whether `name` is in the catalogue but for case, white space, slashes and the like: some servers
+/// route by a normalised name, so this is no extension but a method whose object nobody judged.
+pub fn is_variant(name: &str) -> bool {
+    CATALOGUE
+        .iter()
+        .any(|m| m.name != name && letters(m.name).eq(letters(name)))
+}
+
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().map(fold).filter(char::is_ascii_alphanumeric)
+}
+
 /// Every method of the catalogue.
 pub fn all() -> impl Iterator<Item = &'static Method> {
     CATALOGUE.iter()
@@ -174,6 +187,26 @@ static CATALOGUE: &[Method] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variants_are_told_from_methods_and_extensions() {
+        for variant in [
+            "Tools/Call",
+            "tools/call ",
+            "tools/call/",
+            "/tools/call",
+            "tools//call",
+            "tools\u{200b}/call",
+            "tool\u{17f}/call",
+            "server_discover",
+            "logging/setlevel",
+        ] {
+            assert!(is_variant(variant), "{variant:?}");
+        }
+        for other in ["tools/call", "tools/callback", "x/tools/call", "tools/search", ""] {
+            assert!(!is_variant(other), "{other:?}");
+        }
+    }
 
     #[test]
     fn eras_split_the_catalogue() {
