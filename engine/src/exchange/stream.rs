@@ -97,10 +97,18 @@ fn pass_event(event: &Event<'_>, filter: &mut impl FnMut(Value<'_>) -> Filtered,
             }
             true
         }
+        // Some clients do not look at the name: to them, this could be the list that we cannot read.
         Err(_) if !is_message => {
-            out.extend_from_slice(event.raw);
+            let harmless = !starts_like_message(&event.data);
+            out.extend_from_slice(if harmless { event.raw } else { PLACEHOLDER });
             true
         }
         Err(_) => false,
     }
+}
+
+/// An object or an array, perhaps behind a byte order mark.
+fn starts_like_message(data: &[u8]) -> bool {
+    let first = data.iter().find(|byte| !byte.is_ascii_whitespace());
+    matches!(first, Some(b'{' | b'[' | 0xef))
 }
