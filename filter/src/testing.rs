@@ -20,9 +20,12 @@ use crate::judge::Judge;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FakeHost(Rc<RefCell<State>>);
 
+/// A header line: name and value.
+type Line = (Vec<u8>, Vec<u8>);
+
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) heads: BTreeMap<bool, Option<Vec<(Vec<u8>, Vec<u8>)>>>,
+    pub(crate) heads: BTreeMap<bool, Option<Vec<Line>>>,
     pub(crate) buffers: BTreeMap<bool, Vec<u8>>,
     pub(crate) replies: Vec<(LocalReply, String)>,
     pub(crate) closed: Vec<Direction>,
