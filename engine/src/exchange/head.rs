@@ -262,8 +262,14 @@ fn edits(policy: &Policy, lines: &HeaderLines<'_>, declared: &Declared, caller: 
     edits
 }
 
-/// Headers by which frameworks let a client change the verb behind a proxy's back.
-const OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
+/// Headers by which frameworks let a client change the verb or the path behind a proxy's back.
+const OVERRIDES: &[&str] = &[
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
 /// Headers of sessions and resumption, which 2026-07-28 removed.
 const SESSION: &[&str] = &["mcp-session-id", "last-event-id"];
 

@@ -5,7 +5,7 @@ use crate::decide::{Context, Judgement, Watch, judge as judge_call};
 use crate::json;
 use crate::mcp::call::{Call, Object};
 use crate::mcp::classify::{check_mirrors, revision_of};
-use crate::mcp::envelope::{self, PARSE_ERROR, Rejected, Shape, invalid};
+use crate::mcp::envelope::{self, PARSE_ERROR, Rejected, Shape, clip_to, invalid};
 use crate::mcp::revision::{Era, Revision};
 use crate::store::Store;
 
@@ -140,16 +140,21 @@ impl Judged<'_> {
                 record.method = Some(call.method.clone().into_owned());
                 record.id = id.map(str::to_owned);
                 match &call.object {
-                    Object::Tool { name, .. } => record.tool = Some(name.clone().into_owned()),
+                    Object::Tool { name, .. } => record.tool = Some(logged(name)),
                     Object::Prompt(name)
                     | Object::Resource(name)
                     | Object::Template(name)
                     | Object::Task(name) => {
-                        record.object = Some(name.clone().into_owned());
+                        record.object = Some(logged(name));
                     }
                     Object::Resources(_) | Object::None => {}
                 }
             }
         }
     }
+}
+
+/// A name for the record: a caller chooses it, and logs have to keep it.
+fn logged(name: &str) -> String {
+    clip_to(name, 256).into_owned()
 }

@@ -8,6 +8,9 @@ use super::method::{self, Method, Noun};
 use super::names::is_valid_name;
 use crate::json::{Kind, Value};
 
+/// Each is judged by itself: more would be a cheap way to keep a worker busy.
+const MAX_SUBSCRIPTIONS: usize = 1_000;
+
 /// The object a request names.
 #[derive(Clone, Debug)]
 pub enum Object<'a> {
@@ -136,6 +139,11 @@ fn subscriptions_in<'a>(params: &Params<'a>) -> Result<Object<'a>, Rejected> {
             "\"params.notifications.resourceSubscriptions\" must be an array",
         ));
     };
+    if resources.elements().nth(MAX_SUBSCRIPTIONS).is_some() {
+        return Err(structural(&format!(
+            "at most {MAX_SUBSCRIPTIONS} resources can be subscribed to at once"
+        )));
+    }
     let uris: Result<Vec<_>, _> = resources
         .elements()
         .map(|uri| uri_in(Some(uri), "a resource subscription"))

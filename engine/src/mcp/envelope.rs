@@ -265,7 +265,12 @@ pub(crate) fn invalid(message: &str, id: Option<&str>) -> Rejected {
 
 /// At most 64 characters of a name that came off the wire.
 pub(crate) fn clip(name: &str) -> Cow<'_, str> {
-    match name.char_indices().nth(64) {
+    clip_to(name, 64)
+}
+
+/// At most `most` characters of a name that came off the wire.
+pub(crate) fn clip_to(name: &str, most: usize) -> Cow<'_, str> {
+    match name.char_indices().nth(most) {
         None => Cow::Borrowed(name),
         Some((end, _)) => Cow::Owned(format!("{}…", name.get(..end).unwrap_or_default())),
     }
