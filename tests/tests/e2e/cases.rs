@@ -79,7 +79,11 @@ async fn play(release: Release, hold: &str, concurrency: u32, shift: usize) {
             answers
         });
     }
-    let answers = players.join_all().await;
+    let mut answers = Vec::new();
+    while let Some(played) = players.join_next().await {
+        // A panic in a task is not part of the test's own output.
+        answers.extend(played.unwrap_or_else(|error| panic!("{error}")));
+    }
     let Gate { envoy, upstream } = Arc::into_inner(gate).expect("the players are done");
     // Only now: what arrives late arrives.
     envoy.terminate();
@@ -90,7 +94,7 @@ async fn play(release: Release, hold: &str, concurrency: u32, shift: usize) {
     }
 
     let mut failures = Vec::new();
-    for (number, transport, answer) in answers.into_iter().flatten() {
+    for (number, transport, answer) in answers {
         let case = expected(&cases[number], number, hold);
         let label = label(number);
         let arrived = received.remove(&label).unwrap_or_default();
