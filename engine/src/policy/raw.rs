@@ -83,7 +83,7 @@ objects! {
         metadata: String,
         /// The claim that holds the subject.
         claim: String,
-        /// A claim that names further roles (a list, or words separated by spaces). Roles that the
+        /// A claim that names further roles: a list, or a string that is one name. Roles that the
         /// policy does not define are left out.
         roles_claim: Optional<String>,
     }

@@ -74,8 +74,8 @@ choices! {
     Integrity {
         /// It is not.
         Off,
-        /// Definitions must match their pins; invisible or direction-changing Unicode in a
-        /// definition is refused.
+        /// Definitions must match their pins. Pins are not supported yet, so this is the same as
+        /// `off` today.
         #[default]
         Pinned,
     }
