@@ -3,6 +3,8 @@
 //! HTTP status is for transport and authentication; what policy refuses is answered with HTTP 200
 //! and JSON-RPC, because clients read the body of nothing else reliably.
 
+use std::time::Duration;
+
 use crate::decide::Telling;
 use crate::http::LocalReply;
 use crate::json::write_str;
@@ -125,6 +127,7 @@ impl Answers<'_> {
                 )
             }
             Telling::ToolError(text) => self.tool_error(reason, text),
+            Telling::RetryLater { text, after } => self.retry_later(reason, text, *after),
         }
     }
 
@@ -139,6 +142,22 @@ impl Answers<'_> {
 
     /// A tool result with `isError`: text for the model.
     pub fn tool_error(&self, reason: Reason, text: &str) -> LocalReply {
+        self.tool_result(reason, text, None)
+    }
+
+    /// The same with the time to wait, for programs: `_meta` in milliseconds, `Retry-After` in seconds, both rounded
+    /// up. <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>
+    fn retry_later(&self, reason: Reason, text: &str, after: Option<Duration>) -> LocalReply {
+        let Some(after) = after else {
+            return self.tool_error(reason, text);
+        };
+        let millis = after.as_nanos().div_ceil(1_000_000);
+        let seconds = after.as_nanos().div_ceil(1_000_000_000).max(1);
+        self.tool_result(reason, text, Some(millis))
+            .with("retry-after", &seconds.to_string())
+    }
+
+    fn tool_result(&self, reason: Reason, text: &str, retry_after_millis: Option<u128>) -> LocalReply {
         let mut body = self.opening();
         body.extend_from_slice(b",\"result\":{");
         if self.era == Era::Modern {
@@ -146,7 +165,13 @@ impl Answers<'_> {
         }
         body.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":");
         write_str(&mut body, text);
-        body.extend_from_slice(b"}],\"isError\":true}}");
+        body.extend_from_slice(b"}],\"isError\":true");
+        if let Some(millis) = retry_after_millis {
+            body.extend_from_slice(b",\"_meta\":{\"toolgate/retryAfterMs\":");
+            body.extend_from_slice(millis.to_string().as_bytes());
+            body.push(b'}');
+        }
+        body.extend_from_slice(b"}}");
         self.reply(200, reason, body)
     }
 

@@ -29,6 +29,7 @@ pub mod json;
 pub mod list;
 pub mod mcp;
 pub mod policy;
+pub mod quota;
 pub mod reason;
 pub mod schema;
 pub mod sse;

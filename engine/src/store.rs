@@ -21,6 +21,9 @@ pub enum StoreError {
     /// Somebody else wrote first: read again and retry, a bounded number of times.
     #[error("the value changed meanwhile")]
     Conflict,
+    /// What is stored is not what is written there.
+    #[error("the stored value is damaged")]
+    Corrupt,
     /// The host refused, with its status.
     #[error("the host's store failed (status {0})")]
     Host(u32),
@@ -29,6 +32,8 @@ pub enum StoreError {
 /// What a write expects to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
+    /// Write only where nothing is yet.
+    Absent,
     /// Write whatever is there.
     Anything,
     /// Write only over this version.
@@ -66,7 +71,8 @@ impl Store for MemoryStore {
         let current = values.get(key).map(|v| v.version);
         match expect {
             Expect::Version(version) if current != Some(version) => Err(StoreError::Conflict),
-            Expect::Version(_) | Expect::Anything => {
+            Expect::Absent if current.is_some() => Err(StoreError::Conflict),
+            Expect::Absent | Expect::Version(_) | Expect::Anything => {
                 let version = current.unwrap_or(0).wrapping_add(1).max(1);
                 let value = value.to_vec();
                 values.insert(key.to_owned(), Versioned { value, version });

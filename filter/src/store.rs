@@ -23,6 +23,7 @@ impl<H: Host> Store for SharedData<'_, H> {
     fn set(&self, key: &str, value: &[u8], expect: Expect) -> Result<(), StoreError> {
         let cas = match expect {
             Expect::Anything => 0,
+            Expect::Absent => u32::MAX,
             Expect::Version(0) => return Err(StoreError::Conflict),
             Expect::Version(version) => version,
         };

@@ -9,6 +9,8 @@ mod trace;
 pub use access::{Access, Why, item_access, reaching_role};
 pub use trace::{Check, Step, Trace, Watch};
 
+use std::time::Duration;
+
 use crate::identity::Caller;
 use crate::mcp::call::{Call, Object};
 use crate::mcp::envelope::clip;
@@ -48,6 +50,13 @@ pub enum Telling {
     UnknownMethod(String),
     /// A tool result with `isError`, whose text is for the model.
     ToolError(String),
+    /// The same for a limit that is used up.
+    RetryLater {
+        /// For the model.
+        text: String,
+        /// When to try again; `None` if waiting does not help.
+        after: Option<Duration>,
+    },
 }
 
 /// The verdict of one check.

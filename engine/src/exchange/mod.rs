@@ -11,12 +11,16 @@ mod record;
 mod response;
 mod step;
 mod stream;
+mod usage;
 
 use std::rc::Rc;
 
 pub use explain::{Explained, explain};
 pub use record::Record;
-pub use step::{BodyStep, ChunkStep, HeadStep, RequestHead, ResponseHead, ResponseStep, ResultStep};
+pub use step::{
+    BodyStep, ChunkStep, Ending, HeadStep, RateLimitCall, RateLimitReply, RequestHead, ResponseHead,
+    ResponseStep, ResultStep,
+};
 
 pub use crate::http::{HeaderEdit, HeaderLines, LocalReply};
 pub use crate::identity::VerifiedJwt;
@@ -25,10 +29,12 @@ pub use crate::time::UnixNanos;
 use crate::answer::Answers;
 use crate::decide::{Judgement, Refusal};
 use crate::identity::Caller;
+use crate::mcp::call::Object;
 use crate::mcp::classify::Declared;
 use crate::mcp::method::List;
 use crate::mcp::revision::Era;
 use crate::policy::{Policy, ServerId};
+use crate::quota::{Bill, Book, Receipt};
 use crate::reason::Reason;
 use crate::schema::Advertised;
 use crate::store::Store;
@@ -38,12 +44,14 @@ use crate::store::Store;
 pub struct Engine {
     policy: Policy,
     advertised: Advertised,
+    book: Book,
 }
 
 impl Engine {
     /// An engine for this policy.
     pub fn new(policy: Policy) -> Rc<Engine> {
         Rc::new(Engine {
+            book: Book::new(&policy),
             policy,
             advertised: Advertised::new(),
         })
@@ -69,6 +77,8 @@ enum State {
     New,
     /// The head is accepted; the body decides.
     Waiting(Box<Waiting>),
+    /// The call waits for the rate limit service.
+    Asking(Box<usage::Asking>),
     /// The request went on; its answer is to come.
     Forwarded(Box<Forwarded>),
     /// Answered here, or not ours.
@@ -104,6 +114,15 @@ struct Forwarded {
     /// The id token of a request.
     id: Option<String>,
     stream: Option<stream::Stream>,
+    /// What was charged for it.
+    charged: Option<Box<Charged>>,
+}
+
+/// What was charged for a call that goes on.
+#[derive(Debug)]
+struct Charged {
+    bill: Bill,
+    receipt: Receipt,
 }
 
 /// What a forwarded request asked for.
@@ -173,7 +192,6 @@ impl Exchange {
 
     /// The whole request body.
     pub fn request_body(&mut self, body: &[u8], store: &dyn Store, now: UnixNanos) -> BodyStep {
-        let _ = now;
         let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::Finished) else {
             return BodyStep::Reply(self.fault());
         };
@@ -193,10 +211,7 @@ impl Exchange {
         }
         let engine = Rc::clone(&self.engine);
         let judged = message::judge(&engine, &waiting, body, store, &mut ());
-        match self.settle(&waiting, judged) {
-            None => BodyStep::Forward(Vec::new()),
-            Some(reply) => BodyStep::Reply(reply),
-        }
+        self.conclude(&waiting, judged, store, now)
     }
 
     /// The request body did not arrive in time.
@@ -233,23 +248,34 @@ impl Exchange {
             }
         };
         self.note_would_deny(waiting.would_deny.as_ref());
-        self.forward(waiting, Era::Legacy, asked, None);
+        self.forward(forwarded(waiting, Era::Legacy, asked, None));
         None
     }
 
-    /// Records the verdict on a message; a reply if it is refused.
-    fn settle(&mut self, waiting: &Waiting, judged: message::Judged<'_>) -> Option<LocalReply> {
+    /// Records the verdict on a message and carries it out.
+    fn conclude(
+        &mut self,
+        waiting: &Waiting,
+        judged: message::Judged<'_>,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
         judged.describe(&mut self.record);
         match judged {
             message::Judged::Rejected(rejected) => {
                 let reply = self.answers(waiting.declared.era(), None).rejected(&rejected);
                 self.record.detail = Some(rejected.message);
-                Some(self.answered(rejected.reason, reply))
+                BodyStep::Reply(self.answered(rejected.reason, reply))
             }
             message::Judged::Response { id } => {
                 self.note_would_deny(waiting.would_deny.as_ref());
-                self.forward(waiting, Era::Legacy, Asked::Nothing, Some(id.to_owned()));
-                None
+                self.forward(forwarded(
+                    waiting,
+                    Era::Legacy,
+                    Asked::Nothing,
+                    Some(id.to_owned()),
+                ));
+                BodyStep::Forward(Vec::new())
             }
             message::Judged::Call {
                 revision,
@@ -258,39 +284,44 @@ impl Exchange {
                 judgement,
             } => {
                 let Judgement { refused, would_deny } = judgement;
-                if let Some(refusal) = refused {
-                    let answers = self.answers(revision.era(), id);
-                    let reply = match id {
-                        Some(_) => answers.refused(refusal.reason, &refusal.telling),
-                        None => answers.forbidden_notification(refusal.reason),
-                    };
-                    self.note_would_deny(waiting.would_deny.as_ref().or(would_deny.as_ref()));
-                    self.record.detail = Some(refusal.detail);
-                    return Some(self.answered(refusal.reason, reply));
-                }
                 self.note_would_deny(waiting.would_deny.as_ref().or(would_deny.as_ref()));
+                if let Some(refusal) = refused {
+                    return BodyStep::Reply(self.refused(refusal, revision.era(), id));
+                }
                 let asked = match (id, call.known) {
                     (None, _) => Asked::Nothing,
                     (Some(_), Some(m)) if m.name == "tools/call" => Asked::Call,
                     (Some(_), Some(m)) => m.list.map_or(Asked::Request, Asked::List),
                     (Some(_), None) => Asked::Request,
                 };
-                self.forward(waiting, revision.era(), asked, id.map(str::to_owned));
-                None
+                let forwarded = forwarded(waiting, revision.era(), asked, id.map(str::to_owned));
+                match &call.object {
+                    Object::Tool { name, .. } if asked == Asked::Call => {
+                        self.charge(forwarded, name, store, now)
+                    }
+                    _ => {
+                        self.forward(forwarded);
+                        BodyStep::Forward(Vec::new())
+                    }
+                }
             }
         }
     }
 
-    fn forward(&mut self, waiting: &Waiting, era: Era, asked: Asked, id: Option<String>) {
+    /// Answers what policy refuses.
+    fn refused(&mut self, refusal: Refusal, era: Era, id: Option<&str>) -> LocalReply {
+        let answers = self.answers(era, id);
+        let reply = match id {
+            Some(_) => answers.refused(refusal.reason, &refusal.telling),
+            None => answers.forbidden_notification(refusal.reason),
+        };
+        self.record.detail = Some(refusal.detail);
+        self.answered(refusal.reason, reply)
+    }
+
+    fn forward(&mut self, forwarded: Box<Forwarded>) {
         self.record.decision = Some(Reason::Allowed);
-        self.state = State::Forwarded(Box::new(Forwarded {
-            server: waiting.server,
-            caller: waiting.caller.clone(),
-            era,
-            asked,
-            id,
-            stream: None,
-        }));
+        self.state = State::Forwarded(forwarded);
     }
 
     fn note_would_deny(&mut self, refusal: Option<&Refusal>) {
@@ -313,4 +344,17 @@ impl Exchange {
         self.state = State::Finished;
         reply
     }
+}
+
+/// What the response will need to know about its request.
+fn forwarded(waiting: &Waiting, era: Era, asked: Asked, id: Option<String>) -> Box<Forwarded> {
+    Box::new(Forwarded {
+        server: waiting.server,
+        caller: waiting.caller.clone(),
+        era,
+        asked,
+        id,
+        stream: None,
+        charged: None,
+    })
 }

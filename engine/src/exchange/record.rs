@@ -32,6 +32,14 @@ pub struct Record {
     pub protocol: Option<&'static str>,
     /// `Mcp-Session-Id` as sent.
     pub session: Option<Vec<u8>>,
+    /// The limit that refused or would have, as a JSON Pointer into the policy.
+    pub limit: Option<String>,
+    /// What the call was charged, in millionths of a currency unit.
+    pub cost_micros: Option<u64>,
+    /// Compare-and-swaps that met another worker's, if any did.
+    pub store_conflicts: Option<u32>,
+    /// What the rate limit service said: `within`, `over`, or what went wrong.
+    pub rate_limit: Option<String>,
 }
 
 impl Record {
@@ -53,8 +61,23 @@ impl Record {
             ("toolgate.id", self.id.as_deref().map(str::as_bytes)),
             ("toolgate.protocol", self.protocol.map(str::as_bytes)),
             ("toolgate.session", self.session.as_deref()),
+            ("toolgate.limit", self.limit.as_deref().map(str::as_bytes)),
+            (
+                "toolgate.rate_limit",
+                self.rate_limit.as_deref().map(str::as_bytes),
+            ),
         ]
         .into_iter()
         .filter_map(|(name, value)| value.map(|value| (name, Cow::Borrowed(value))))
+        .chain(self.numbers())
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, [u8]>)> {
+        [
+            ("toolgate.cost_micros", self.cost_micros),
+            ("toolgate.store_conflicts", self.store_conflicts.map(u64::from)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| (name, Cow::Owned(value.to_string().into_bytes()))))
     }
 }

@@ -32,11 +32,11 @@ impl Exchange {
         let forwarded = match &mut self.state {
             State::Forwarded(forwarded) => forwarded,
             // The body is still here. Whoever refuses the request without it may do so; but nobody can have served it.
-            State::Waiting(_) if is_success(head) => {
+            State::Waiting(_) | State::Asking(_) if is_success(head) => {
                 let reply = self.upstream_fault("it came before the request had arrived");
                 return ResponseStep::Replace(reply);
             }
-            State::Waiting(_) => return ResponseStep::Pass(unstamp(head)),
+            State::Waiting(_) | State::Asking(_) => return ResponseStep::Pass(unstamp(head)),
             State::New | State::Finished => return ResponseStep::Pass(Vec::new()),
         };
         let mut edits = stamp(head, decision_header, forwarded.era);
@@ -141,7 +141,7 @@ impl Exchange {
     fn upstream_fault(&mut self, why: &str) -> LocalReply {
         let (era, id, is_call) = match &self.state {
             State::Forwarded(f) => (f.era, f.id.clone(), f.asked == Asked::Call),
-            State::New | State::Waiting(_) | State::Finished => (Era::Legacy, None, false),
+            State::New | State::Waiting(_) | State::Asking(_) | State::Finished => (Era::Legacy, None, false),
         };
         let reply = self
             .answers(era, id.as_deref())

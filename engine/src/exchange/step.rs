@@ -1,5 +1,8 @@
 //! What the host hands in and what it must do next.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use crate::http::{HeaderEdit, HeaderLines, LocalReply};
 use crate::identity::VerifiedJwt;
 use crate::policy::Hold;
@@ -48,15 +51,53 @@ pub enum HeadStep {
     Reply(LocalReply),
 }
 
-/// After the whole request body.
+/// After the whole request body, or after an answer of the rate limit service.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyStep {
+    /// Not decided yet: keep everything held, make this call, and hand what comes of it to
+    /// `Exchange::rate_limit_reply`. Nothing may go on before that, whatever callbacks come.
+    Ask(RateLimitCall),
     /// Let head and body go, byte for byte. The edits apply only while the head is still held;
     /// they are empty with [`Hold::Body`].
     Forward(Vec<HeaderEdit>),
     /// Answer this, send nothing (more) upstream.
     Reply(LocalReply),
+}
+
+/// A unary gRPC call of `envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit`.
+/// <https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/ratelimit/v3/rls.proto>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimitCall {
+    /// The Envoy cluster to call.
+    pub cluster: Rc<str>,
+    /// How long to wait for the answer.
+    pub timeout: Duration,
+    /// The serialised `RateLimitRequest`.
+    pub message: Vec<u8>,
+}
+
+/// What came of a [`RateLimitCall`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimitReply<'a> {
+    /// The serialised `RateLimitResponse`.
+    Answer(&'a [u8]),
+    /// A gRPC status other than OK.
+    /// <https://grpc.io/docs/guides/status-codes/>
+    Status(u32),
+    /// The call could not be made, with the host's status: most often there is no such cluster.
+    NotSent(u32),
+    /// Nothing came back in time.
+    TimedOut,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Bytes of response body that came from the upstream.
+    pub result_bytes: u64,
+    /// Whether the request may have reached a server. `false` only where that is certain.
+    pub reached: bool,
 }
 
 /// After the response's head.

@@ -158,9 +158,10 @@ impl Lint<'_> {
             .keys()
             .filter_map(|(_, key)| key.team.as_deref())
             .collect();
-        for team in self.policy.teams().filter(|team| !used.contains(team)) {
+        let policy = self.policy;
+        for (_, team) in policy.teams().filter(|(_, team)| !used.contains(&*team.name)) {
             self.warn(
-                &At::Root.member("teams").member(team),
+                &At::Root.member("teams").member(&team.name),
                 "no key belongs to this team",
             );
         }

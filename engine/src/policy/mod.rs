@@ -12,6 +12,7 @@ mod fields;
 mod glob;
 mod lint;
 mod places;
+mod quota;
 mod raw;
 mod read;
 mod shape;
@@ -21,7 +22,7 @@ mod tests;
 mod time;
 mod types;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -32,9 +33,13 @@ use places::Places;
 pub use error::{PolicyError, PolicyErrors};
 pub use glob::{Glob, GlobSet};
 pub use lint::{Warning, lint};
+pub use quota::{
+    Allowance, Budget, Cost, Each, Micros, OnError, Period, Quota, RateLimitService, Scope, ServiceEngine,
+    Window,
+};
 pub use types::{
     Hold, Identity, Integrity, Jwt, Key, KeyId, Limits, Mode, Role, RoleId, Schemas, Server, ServerId,
-    SubjectMatch, Tool, UnlistedTools, Unmatched,
+    SubjectMatch, Team, TeamId, Tool, UnlistedTools, Unmatched,
 };
 
 /// A compiled policy: immutable, with every look-up by hash.
@@ -52,7 +57,9 @@ pub struct Policy {
     places: Places,
     roles: Vec<Role>,
     role_names: Directory,
-    teams: BTreeSet<Rc<str>>,
+    teams: Vec<Team>,
+    team_names: Directory,
+    rate_limit_service: Option<RateLimitService>,
     keys: Vec<Key>,
     key_names: Directory,
     digests: HashMap<[u8; 32], KeyId>,
@@ -200,9 +207,42 @@ impl Policy {
         self.role_names.get(name).map(RoleId::new)
     }
 
-    /// The names of the teams.
-    pub fn teams(&self) -> impl Iterator<Item = &str> {
-        self.teams.iter().map(|team| &**team)
+    /// A team. An id of another policy gets a team without limits.
+    pub fn team(&self, id: TeamId) -> &Team {
+        self.teams.get(id.index()).unwrap_or(&self.nothing.team)
+    }
+
+    /// Every team, by name.
+    pub fn teams(&self) -> impl Iterator<Item = (TeamId, &Team)> {
+        self.teams
+            .iter()
+            .enumerate()
+            .map(|(index, team)| (TeamId::new(index), team))
+    }
+
+    /// The team of that name.
+    pub fn team_by_name(&self, name: &str) -> Option<TeamId> {
+        self.team_names.get(name).map(TeamId::new)
+    }
+
+    /// The teams whose limits apply to a key: its own, then that one's parents.
+    pub fn teams_of(&self, key: KeyId) -> impl Iterator<Item = (TeamId, &Team)> {
+        let first = self.key(key).team_id;
+        std::iter::successors(first, |id| self.team(*id).parent)
+            // Compiled parents form no circle; this bounds the walk all the same.
+            .take(self.teams.len())
+            .map(|id| (id, self.team(id)))
+    }
+
+    /// Whether any key or team has a quota or a budget: then calls need the time at which they are judged.
+    pub fn counts(&self) -> bool {
+        let any = |allowance: &Allowance| !allowance.quotas.is_empty() || allowance.budget.is_some();
+        self.keys.iter().any(|key| any(&key.allowance)) || self.teams.iter().any(|team| any(&team.allowance))
+    }
+
+    /// Where global limits are counted.
+    pub fn rate_limit_service(&self) -> Option<&RateLimitService> {
+        self.rate_limit_service.as_ref()
     }
 }
 
@@ -237,6 +277,7 @@ struct Nothing {
     server: Server,
     key: Key,
     role: Role,
+    team: Team,
 }
 
 impl Default for Nothing {
@@ -251,11 +292,14 @@ impl Default for Nothing {
                 unlisted_tools: UnlistedTools::Deny,
                 schemas: Schemas::Policy,
                 integrity: Integrity::Pinned,
+                cost: Cost::default(),
                 tools: HashMap::new(),
             },
             key: Key {
                 name: Rc::clone(&name),
                 team: None,
+                team_id: None,
+                allowance: Allowance::default(),
                 labels: std::collections::BTreeMap::new(),
                 roles: Vec::new(),
                 expires: Some(0),
@@ -263,6 +307,11 @@ impl Default for Nothing {
                 mode: None,
                 digests: Vec::new(),
                 subjects: Vec::new(),
+            },
+            team: Team {
+                name: Rc::clone(&name),
+                parent: None,
+                allowance: Allowance::default(),
             },
             role: Role {
                 name,

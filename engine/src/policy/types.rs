@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::glob::GlobSet;
+use super::quota::{Allowance, Cost};
 use crate::schema::Validator;
 
 /// Declares the enums that appear in the policy by name. Their variants' documentation becomes the
@@ -18,6 +19,7 @@ macro_rules! choices {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
     )+};
 }
+pub(super) use choices;
 
 choices! {
     /// Whether refusals are carried out or only recorded.
@@ -94,7 +96,7 @@ macro_rules! ids {
                 $name(u32::try_from(index).unwrap_or(u32::MAX))
             }
 
-            pub(super) fn index(self) -> usize {
+            pub(crate) fn index(self) -> usize {
                 self.0 as usize
             }
         }
@@ -108,6 +110,8 @@ ids! {
     KeyId,
     /// A role of the policy that handed it out.
     RoleId,
+    /// A team of the policy that handed it out.
+    TeamId,
 }
 
 /// Bounds on what is read.
@@ -165,6 +169,8 @@ pub struct Server {
     pub schemas: Schemas,
     /// How definitions are kept from changing.
     pub integrity: Integrity,
+    /// What a call of a tool costs that says nothing of its own.
+    pub cost: Cost,
     pub(super) tools: HashMap<Rc<str>, Tool>,
 }
 
@@ -172,6 +178,11 @@ impl Server {
     /// The policy's entry for a tool, if it has one.
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools.get(name)
+    }
+
+    /// What a call of this tool costs.
+    pub fn cost_of(&self, tool: &str) -> Cost {
+        self.tool(tool).map_or(self.cost, |tool| tool.cost)
     }
 
     /// The tools that have an entry in the policy, in no particular order.
@@ -187,6 +198,8 @@ pub struct Tool {
     pub name: Rc<str>,
     /// The schema that the policy holds its arguments to.
     pub input_schema: Option<Rc<Validator>>,
+    /// What a call costs.
+    pub cost: Cost,
 }
 
 /// A set of grants.
@@ -206,13 +219,28 @@ pub struct Role {
     pub mode: Option<Mode>,
 }
 
+/// A team: what its keys share.
+#[derive(Debug)]
+pub struct Team {
+    /// Its name in the policy.
+    pub name: Rc<str>,
+    /// The team whose limits apply as well. Parents never form a circle.
+    pub parent: Option<TeamId>,
+    /// The quotas and the budget that all its keys share.
+    pub allowance: Allowance,
+}
+
 /// A virtual key.
 #[derive(Debug)]
 pub struct Key {
     /// Its name in the policy.
     pub name: Rc<str>,
-    /// The team it belongs to.
+    /// The name of the team it belongs to.
     pub team: Option<Rc<str>>,
+    /// The team it belongs to.
+    pub team_id: Option<TeamId>,
+    /// Its own quotas and budget.
+    pub allowance: Allowance,
     /// Free labels.
     pub labels: BTreeMap<String, String>,
     /// Its roles, without repetition.

@@ -70,6 +70,7 @@ fn drive(exchange: &mut Exchange, store: &MemoryStore, case: &Case, window: usiz
             }
             match exchange.request_body(&body, store, NOW) {
                 BodyStep::Reply(reply) => return replied(reply),
+                BodyStep::Ask(_) => panic!("{}: asks the rate limit service", case.name),
                 BodyStep::Forward(edits) => apply(&mut lines, edits),
             }
         }

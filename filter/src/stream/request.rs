@@ -88,6 +88,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             .request_body(body, &SharedData(&self.host), self.arrived)
         {
             BodyStep::Reply(reply) => Ok(self.reply(Direction::Request, &reply)),
+            BodyStep::Ask(_) => Err(Fault("asking the rate limit service", HostStatus::INTERNAL_FAILURE)),
             BodyStep::Forward(edits) if hold == Hold::Headers || edits.is_empty() => self.forward(&edits),
             BodyStep::Forward(_) => Err(Fault("editing a head that went on", HostStatus::INTERNAL_FAILURE)),
         }

@@ -1,17 +1,17 @@
 //! Keys: what presents them, and what they are given.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::names;
 use crate::policy::error::{At, Errors, PolicyError, listed, quoted};
 use crate::policy::glob::{Glob, PatternIndex};
-use crate::policy::{Identity, Key, KeyId, Role, RoleId, raw, time};
+use crate::policy::{Allowance, Identity, Key, KeyId, Role, RoleId, Team, TeamId, raw, time};
 
 /// What keys refer to.
 pub(super) struct Context<'a> {
     pub(super) roles: &'a [Role],
-    pub(super) teams: &'a BTreeSet<Rc<str>>,
+    pub(super) teams: &'a [Team],
     pub(super) identity: &'a Identity,
 }
 
@@ -44,6 +44,10 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
                 error.allowed("\"sha256\" or \"subjects\", unless \"identity.anonymous\" names the key"),
             );
         }
+        let team = raw
+            .team
+            .0
+            .and_then(|team| find_team(&team, context.teams, &at.member("team"), errors));
         let key = Key {
             digests: digests(
                 &raw.sha256,
@@ -54,10 +58,9 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
             ),
             subjects: check_subjects(raw.subjects, context.identity, &at.member("subjects"), errors),
             roles: find_roles(&raw.roles, &roles, &at.member("roles"), errors),
-            team: raw
-                .team
-                .0
-                .and_then(|team| find_team(&team, context.teams, &at.member("team"), errors)),
+            team: team.as_ref().map(|(_, name)| Rc::clone(name)),
+            team_id: team.map(|(id, _)| id),
+            allowance: Allowance::default(),
             labels: check_labels(raw.labels, &at.member("labels"), errors),
             expires: raw
                 .expires
@@ -193,15 +196,17 @@ fn find_roles(
     roles
 }
 
-fn find_team(name: &str, teams: &BTreeSet<Rc<str>>, at: &At<'_>, errors: &mut Errors) -> Option<Rc<str>> {
-    let team = teams.get(name);
-    if team.is_none() {
-        let error = PolicyError::new(at, "unknown team")
-            .found(quoted(name))
-            .allowed(defined(teams, "teams"));
-        errors.add(error.nearest(name, teams));
+fn find_team(name: &str, teams: &[Team], at: &At<'_>, errors: &mut Errors) -> Option<(TeamId, Rc<str>)> {
+    let found = teams.iter().position(|team| *team.name == *name);
+    if let Some((index, team)) = found.and_then(|index| Some((index, teams.get(index)?))) {
+        return Some((TeamId::new(index), Rc::clone(&team.name)));
     }
-    team.cloned()
+    let names: Vec<&str> = teams.iter().map(|team| &*team.name).collect();
+    let error = PolicyError::new(at, "unknown team")
+        .found(quoted(name))
+        .allowed(defined(&names, "teams"));
+    errors.add(error.nearest(name, names));
+    None
 }
 
 fn defined(names: impl IntoIterator<Item = impl AsRef<str>>, what: &str) -> String {

@@ -6,9 +6,7 @@ mod names;
 mod roles;
 mod servers;
 mod settings;
-
-use std::collections::BTreeSet;
-use std::rc::Rc;
+mod teams;
 
 use super::error::{At, Errors, PolicyError};
 use super::{Directory, Policy, raw};
@@ -22,10 +20,7 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
         let error = PolicyError::new(&root.member("version"), "unknown version of the policy format");
         errors.add(error.found(raw.version.to_string()).allowed("1"));
     }
-    let teams: BTreeSet<Rc<str>> = raw.teams.into_keys().map(Rc::from).collect();
-    for name in &teams {
-        names::check(name, "team", &root.member("teams").member(name), errors);
-    }
+    let teams = teams::compile(raw.teams, errors);
     let identity = identity::compile(raw.identity, &raw.keys, errors);
     let servers = servers::compile(raw.servers, errors);
     let roles = roles::compile(raw.roles, &servers.list, errors);
@@ -52,7 +47,9 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
         servers: servers.list,
         places: servers.places,
         roles,
+        team_names: Directory::new(teams.iter().map(|team| &team.name)),
         teams,
+        rate_limit_service: None,
         keys: keys.list,
         digests: keys.digests,
         subjects: keys.subjects,

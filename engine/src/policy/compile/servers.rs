@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{names, settings};
 use crate::policy::error::{At, Errors, PolicyError, quoted};
 use crate::policy::places::Places;
-use crate::policy::{Server, ServerId, Tool, raw};
+use crate::policy::{Cost, Server, ServerId, Tool, raw};
 use crate::schema::Validator;
 
 const MAX_PATH: usize = 1_024;
@@ -55,6 +55,7 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Server>, errors: &mut Errors) -
             unlisted_tools: raw.unlisted_tools,
             schemas: raw.schemas,
             integrity: raw.integrity,
+            cost: Cost::default(),
             tools: tools(raw.tools, &at.member("tools"), errors),
             name: Rc::from(name),
         };
@@ -164,7 +165,13 @@ fn tools(raw: BTreeMap<String, raw::Tool>, at: &At<'_>, errors: &mut Errors) -> 
         let input_schema =
             schema.and_then(|schema| compile_schema(schema, &at.member("inputSchema"), errors));
         let name: Rc<str> = Rc::from(name);
-        tools.insert(Rc::clone(&name), Tool { name, input_schema });
+        let cost = Cost::default();
+        let tool = Tool {
+            name: Rc::clone(&name),
+            input_schema,
+            cost,
+        };
+        tools.insert(name, tool);
     }
     tools
 }

@@ -1,0 +1,288 @@
+//! Quotas and budgets of a call that every other check let pass.
+//!
+//! Local limits are charged first, because that can be taken back; then the rate limit service is asked.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{
+    BodyStep, Charged, Ending, Engine, Exchange, Forwarded, RateLimitCall, RateLimitReply, State, UnixNanos,
+};
+use crate::decide::{Refusal, Telling};
+use crate::policy::{Mode, OnError, Scope};
+use crate::quota::{self, Answer, Ask, Bill, LimitRef, Over, Receipt, Stop};
+use crate::reason::Reason;
+use crate::store::Store;
+
+/// A call that waits for the rate limit service. Its local limits are charged.
+#[derive(Debug)]
+pub(super) struct Asking {
+    forwarded: Box<Forwarded>,
+    bill: Bill,
+    receipt: Receipt,
+    /// The questions that are not answered, the one that is out last.
+    asks: Vec<Ask>,
+}
+
+/// Why a call is refused here.
+enum No {
+    Over(Over),
+    /// A limit could not be looked up or charged.
+    Unknown {
+        limit: Option<LimitRef>,
+        budget: bool,
+        why: String,
+    },
+}
+
+/// What a caller is told to wait when nobody knows how long it will take.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Exchange {
+    /// What came of the call that [`BodyStep::Ask`] asked for.
+    pub fn rate_limit_reply(
+        &mut self,
+        reply: &RateLimitReply<'_>,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
+        let engine = Rc::clone(&self.engine);
+        let mut asking = match std::mem::replace(&mut self.state, State::Finished) {
+            State::Asking(asking) => asking,
+            // Nothing was asked: whatever goes on, goes on without this.
+            State::New | State::Waiting(_) | State::Forwarded(_) | State::Finished => {
+                return BodyStep::Reply(self.fault());
+            }
+        };
+        let Some(asked) = asking.asks.pop() else {
+            return BodyStep::Reply(self.fault());
+        };
+        match engine.book.read(&asked, reply) {
+            Answer::Within => {
+                self.record.rate_limit = Some("within".to_owned());
+                self.ask(*asking)
+            }
+            Answer::Over(over) => {
+                self.record.rate_limit = Some("over".to_owned());
+                engine.book.unasked(&asking.asks, store);
+                self.take_back(&engine, *asking, &No::Over(over), store, now)
+            }
+            Answer::Failed(why) => {
+                asking.asks.push(asked);
+                engine.book.unasked(&asking.asks, store);
+                self.unanswered(&engine, *asking, why, store, now)
+            }
+        }
+    }
+
+    /// Whether [`Exchange::finish`] has something to do: then it must be called when the exchange ends.
+    pub fn settles(&self) -> bool {
+        match &self.state {
+            State::Asking(_) => true,
+            State::Forwarded(forwarded) => forwarded.charged.is_some(),
+            State::New | State::Waiting(_) | State::Finished => false,
+        }
+    }
+
+    /// The exchange has ended: gives back what was charged for nothing, and charges what the result costs.
+    pub fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos) {
+        let engine = Rc::clone(&self.engine);
+        match std::mem::replace(&mut self.state, State::Finished) {
+            State::Asking(asking) => {
+                engine.book.refund(&asking.receipt, store, now);
+                engine.book.unasked(&asking.asks, store);
+            }
+            State::Forwarded(mut forwarded) => {
+                let Some(charged) = forwarded.charged.take() else {
+                    return;
+                };
+                if ending.reached {
+                    engine.book.settle(&charged.bill, ending.result_bytes, store, now);
+                    self.record.cost_micros = charged.bill.cost_with(ending.result_bytes);
+                } else {
+                    engine.book.refund_budgets(&charged.receipt, store, now);
+                    self.record.cost_micros = None;
+                }
+            }
+            State::New | State::Waiting(_) | State::Finished => {}
+        }
+    }
+
+    /// Charges a call that is about to go on.
+    pub(super) fn charge(
+        &mut self,
+        forwarded: Box<Forwarded>,
+        tool: &str,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
+        let engine = Rc::clone(&self.engine);
+        let caller = &forwarded.caller;
+        // Enforcement would have refused the call before it was charged.
+        if caller.mode == Mode::Shadow && self.record.would_deny.is_some() {
+            return self.go(forwarded);
+        }
+        let Some(bill) = engine.book.bill(&quota::Call {
+            key: caller.key,
+            subject: caller.subject.as_deref(),
+            server: engine.policy.server(forwarded.server),
+            tool,
+        }) else {
+            return self.go(forwarded);
+        };
+        let receipt = match engine.book.charge(&bill, Scope::Local, store, now) {
+            Ok(receipt) => receipt,
+            Err(stop) => return self.no(&engine, forwarded, &stop.into(), now),
+        };
+        if receipt.conflicts > 0 {
+            self.record.store_conflicts = Some(receipt.conflicts);
+        }
+        let mut asking = Asking {
+            forwarded,
+            bill,
+            receipt,
+            asks: Vec::new(),
+        };
+        match engine.book.ask(&asking.bill, store, now) {
+            Ok(mut asks) => {
+                asks.reverse();
+                asking.asks = asks;
+                self.ask(asking)
+            }
+            Err(over) => self.take_back(&engine, asking, &No::Over(over), store, now),
+        }
+    }
+
+    /// Asks what is left to ask, or lets the call go.
+    fn ask(&mut self, asking: Asking) -> BodyStep {
+        let call = asking.asks.last().zip(self.engine.book.service());
+        if let Some((ask, service)) = call {
+            let call = RateLimitCall {
+                cluster: Rc::clone(&service.cluster),
+                timeout: service.timeout,
+                message: ask.message.clone(),
+            };
+            self.state = State::Asking(Box::new(asking));
+            return BodyStep::Ask(call);
+        }
+        let Asking {
+            mut forwarded,
+            bill,
+            receipt,
+            ..
+        } = asking;
+        self.record.cost_micros = bill.cost_with(0);
+        forwarded.charged = Some(Box::new(Charged { bill, receipt }));
+        self.go(forwarded)
+    }
+
+    fn go(&mut self, forwarded: Box<Forwarded>) -> BodyStep {
+        self.forward(forwarded);
+        BodyStep::Forward(Vec::new())
+    }
+
+    /// The service gave no usable answer.
+    fn unanswered(
+        &mut self,
+        engine: &Engine,
+        mut asking: Asking,
+        why: String,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
+        asking.asks.clear();
+        self.record.rate_limit = Some(format!("error: {why}"));
+        match engine.book.on_error() {
+            OnError::Allow => self.ask(asking),
+            OnError::Local => match engine.book.charge(&asking.bill, Scope::Global, store, now) {
+                Ok(receipt) => {
+                    asking.receipt.add(receipt);
+                    self.ask(asking)
+                }
+                Err(stop) => self.take_back(engine, asking, &stop.into(), store, now),
+            },
+            OnError::Deny => {
+                let no = No::Unknown {
+                    limit: None,
+                    budget: asking.bill.only_budgets(Scope::Global),
+                    why: format!("the rate limit service: {why}"),
+                };
+                self.take_back(engine, asking, &no, store, now)
+            }
+        }
+    }
+
+    /// Refuses a call whose local limits are charged.
+    fn take_back(
+        &mut self,
+        engine: &Engine,
+        asking: Asking,
+        no: &No,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
+        engine.book.refund(&asking.receipt, store, now);
+        self.no(engine, asking.forwarded, no, now)
+    }
+
+    /// Refuses a call of which nothing is charged, or records that it would be.
+    fn no(&mut self, engine: &Engine, forwarded: Box<Forwarded>, no: &No, now: UnixNanos) -> BodyStep {
+        let refusal = no.refusal(engine, forwarded.caller.mode, now);
+        self.record.limit = no.limit().and_then(|limit| engine.book.pointer(limit));
+        if refusal.mode == Mode::Shadow {
+            self.note_would_deny(Some(&refusal));
+            return self.go(forwarded);
+        }
+        BodyStep::Reply(self.refused(refusal, forwarded.era, forwarded.id.as_deref()))
+    }
+}
+
+impl No {
+    fn limit(&self) -> Option<LimitRef> {
+        match self {
+            No::Over(over) => over.limit,
+            No::Unknown { limit, .. } => *limit,
+        }
+    }
+
+    fn refusal(&self, engine: &Engine, mode: Mode, now: UnixNanos) -> Refusal {
+        let (budget, telling, detail) = match self {
+            No::Over(over) => (
+                over.budget,
+                Telling::RetryLater {
+                    text: quota::sentence(&engine.book, over, now),
+                    after: over.wait,
+                },
+                engine.book.detail(over),
+            ),
+            No::Unknown { budget, why, .. } => (
+                *budget,
+                Telling::RetryLater {
+                    text: "Whether this call is within its limits cannot be found out at the moment. Try again later."
+                        .to_owned(),
+                    after: Some(RETRY),
+                },
+                why.clone(),
+            ),
+        };
+        Refusal {
+            reason: if budget { Reason::Budget } else { Reason::Quota },
+            telling,
+            mode,
+            detail,
+        }
+    }
+}
+
+impl From<Stop> for No {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Over(over) => No::Over(over),
+            Stop::Failed { limit, budget, error } => No::Unknown {
+                limit: Some(limit),
+                budget,
+                why: format!("charging failed: {error}"),
+            },
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! Every limit of a policy, ready to be asked, and which of them apply to a call.
+
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+
+use super::charge::Limiter;
+use crate::policy::{
+    Allowance, Budget, Cost, Each, KeyId, OnError, Policy, Quota, RateLimitService, Scope, Server, TeamId,
+};
+
+/// Every limit of a policy.
+#[derive(Debug)]
+pub struct Book {
+    owners: Vec<Owner>,
+    /// By key: the owners of the limits that apply to it, itself first, then its team and that one's parents.
+    chains: Vec<Box<[u32]>>,
+    pub(super) service: Option<RateLimitService>,
+}
+
+/// A key or a team that has limits.
+#[derive(Debug)]
+pub struct Owner {
+    /// Which of the two.
+    pub kind: OwnerKind,
+    /// Its name in the policy.
+    pub name: Rc<str>,
+    /// Its limits: quotas in the order of the policy, then the budget.
+    pub limits: Vec<Limit>,
+    /// The slot of its record in the store.
+    pub(super) slot: u16,
+}
+
+/// Who owns a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OwnerKind {
+    /// A key.
+    Key,
+    /// A team, whose keys share it.
+    Team,
+}
+
+/// One limit of an owner.
+#[derive(Debug)]
+pub struct Limit {
+    /// The same across reloads as long as owner, kind, `on`, `each`, window and scope stay; the amounts may change.
+    pub id: u64,
+    /// Who shares the count.
+    pub scope: Scope,
+    /// What is limited.
+    pub what: What,
+    /// Its place among the owner's limits: `quotas/0` or `budget`.
+    pub place: String,
+}
+
+/// What is limited.
+#[derive(Debug)]
+pub enum What {
+    /// Calls per window.
+    Quota(Rc<Quota>, Limiter),
+    /// What may be spent in a period.
+    Budget(Budget),
+}
+
+/// A limit of this book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LimitRef {
+    owner: u32,
+    limit: u32,
+}
+
+/// A call that is about to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Who calls.
+    pub key: KeyId,
+    /// The verified JWT subject.
+    pub subject: Option<&'a str>,
+    /// The server.
+    pub server: &'a Server,
+    /// The tool's name on the server.
+    pub tool: &'a str,
+}
+
+/// The limits that apply to one call, and what it takes from each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bill {
+    /// In the order in which they apply: quotas before budgets, key before teams.
+    pub lines: Vec<Line>,
+    /// What the call costs.
+    pub cost: Cost,
+}
+
+/// What a call takes from one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The limit.
+    pub limit: LimitRef,
+    /// Who shares the count.
+    pub scope: Scope,
+    /// Whether it is a budget.
+    pub budget: bool,
+    /// Which of the limit's counts.
+    pub part: Part,
+    /// Calls of a quota (1), micros of a budget.
+    pub amount: u64,
+}
+
+/// Which of a limit's counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its only one.
+    Whole,
+    /// That of a tool, by hash.
+    Tool(u64),
+    /// That of a subject, by hash, and the slot of the subject's record.
+    Subject(u64, u16),
+}
+
+impl Part {
+    /// The number that tells the counts of one limit apart; 0 for the whole.
+    pub fn number(self) -> u64 {
+        match self {
+            Part::Whole => 0,
+            Part::Tool(hash) | Part::Subject(hash, _) => hash,
+        }
+    }
+}
+
+impl Bill {
+    /// What the call costs with a result of this size, in micros; `None` if nothing.
+    pub fn cost_with(&self, result_bytes: u64) -> Option<u64> {
+        Some(
+            self.cost
+                .per_call
+                .0
+                .saturating_add(self.result_cost(result_bytes)),
+        )
+        .filter(|cost| *cost > 0)
+    }
+
+    /// What a result of this size costs, in micros, rounded up.
+    pub fn result_cost(&self, result_bytes: u64) -> u64 {
+        let cost = u128::from(result_bytes) * u128::from(self.cost.per_kib.0);
+        u64::try_from(cost.div_ceil(1024)).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the lines of a scope are budgets only.
+    pub fn only_budgets(&self, scope: Scope) -> bool {
+        self.lines
+            .iter()
+            .filter(|line| line.scope == scope)
+            .all(|line| line.budget)
+    }
+}
+
+impl Book {
+    /// The book of a policy.
+    pub fn new(policy: &Policy) -> Book {
+        let mut owners = Owners::default();
+        let teams: Vec<Option<u32>> = policy
+            .teams()
+            .map(|(_, team)| owners.add(OwnerKind::Team, &team.name, &team.allowance))
+            .collect();
+        let chains = policy
+            .keys()
+            .map(|(id, key)| {
+                let own = owners.add(OwnerKind::Key, &key.name, &key.allowance);
+                let team = |team: TeamId| teams.get(team.index()).copied().flatten();
+                own.into_iter()
+                    .chain(policy.teams_of(id).filter_map(|(id, _)| team(id)))
+                    .collect()
+            })
+            .collect();
+        Book {
+            owners: owners.list,
+            chains,
+            service: policy.rate_limit_service().cloned(),
+        }
+    }
+
+    /// The limits that apply to a call; `None` when there are none.
+    pub fn bill(&self, call: &Call<'_>) -> Option<Bill> {
+        let chain = self.chains.get(call.key.index())?;
+        if chain.is_empty() {
+            return None;
+        }
+        let cost = call.server.cost_of(call.tool);
+        let mut tool = Lazy::new(|| hash(&[b"tool", call.server.name.as_bytes(), call.tool.as_bytes()]));
+        let mut quotas = Vec::new();
+        let mut budgets = Vec::new();
+        for (index, owner) in chain
+            .iter()
+            .filter_map(|i| Some((*i, self.owners.get(*i as usize)?)))
+        {
+            let mut subject = Lazy::new(|| {
+                let name = call.subject.unwrap_or_default();
+                let digest = digest(&[
+                    b"subject",
+                    owner.kind.as_bytes(),
+                    owner.name.as_bytes(),
+                    name.as_bytes(),
+                ]);
+                (number(&digest), slot(&digest))
+            });
+            for (place, limit) in owner.limits.iter().enumerate() {
+                let mut line = Line {
+                    limit: LimitRef {
+                        owner: index,
+                        limit: u32::try_from(place).unwrap_or(u32::MAX),
+                    },
+                    scope: limit.scope,
+                    budget: matches!(limit.what, What::Budget(_)),
+                    part: Part::Whole,
+                    amount: 1,
+                };
+                match &limit.what {
+                    What::Quota(quota, _) => {
+                        if quota
+                            .on
+                            .as_ref()
+                            .is_some_and(|on| !on.matches(&call.server.name, call.tool))
+                        {
+                            continue;
+                        }
+                        line.part = match quota.each {
+                            None => Part::Whole,
+                            Some(Each::Tool) => Part::Tool(tool.get()),
+                            Some(Each::Subject) => {
+                                let (part, slot) = subject.get();
+                                Part::Subject(part, slot)
+                            }
+                        };
+                        quotas.push(line);
+                    }
+                    What::Budget(_) if cost == Cost::default() => {}
+                    What::Budget(_) => {
+                        line.amount = cost.per_call.0;
+                        budgets.push(line);
+                    }
+                }
+            }
+        }
+        quotas.append(&mut budgets);
+        (!quotas.is_empty()).then_some(Bill { lines: quotas, cost })
+    }
+
+    /// The limit that a reference names, and its owner.
+    pub fn limit(&self, at: LimitRef) -> Option<(&Owner, &Limit)> {
+        let owner = self.owners.get(at.owner as usize)?;
+        Some((owner, owner.limits.get(at.limit as usize)?))
+    }
+
+    /// A limit's place in the policy, as a JSON Pointer.
+    pub fn pointer(&self, at: LimitRef) -> Option<String> {
+        self.limit(at).map(|(owner, limit)| owner.pointer(limit))
+    }
+
+    /// Where global limits are counted.
+    pub fn service(&self) -> Option<&RateLimitService> {
+        self.service.as_ref()
+    }
+
+    /// What happens to a call while the service gives no usable answer.
+    pub fn on_error(&self) -> OnError {
+        self.service
+            .as_ref()
+            .map_or(OnError::Deny, |service| service.on_error)
+    }
+}
+
+impl OwnerKind {
+    /// The section of the policy: `keys` or `teams`.
+    pub fn section(self) -> &'static str {
+        match self {
+            OwnerKind::Key => "keys",
+            OwnerKind::Team => "teams",
+        }
+    }
+
+    fn as_bytes(self) -> &'static [u8] {
+        self.section().as_bytes()
+    }
+}
+
+impl Owner {
+    /// The JSON Pointer of one of its limits: `/keys/eng-staging/quotas/0`.
+    pub fn pointer(&self, limit: &Limit) -> String {
+        let name = self.name.replace('~', "~0").replace('/', "~1");
+        format!("/{}/{name}/{}", self.kind.section(), limit.place)
+    }
+}
+
+#[derive(Default)]
+struct Owners {
+    list: Vec<Owner>,
+}
+
+impl Owners {
+    /// Adds an owner if it has limits at all.
+    fn add(&mut self, kind: OwnerKind, name: &Rc<str>, allowance: &Allowance) -> Option<u32> {
+        let mut limits: Vec<Limit> = Vec::new();
+        for (index, quota) in allowance.quotas.iter().enumerate() {
+            let id = unused(&limits, |ordinal| quota_id(kind, name, quota, ordinal));
+            limits.push(Limit {
+                id,
+                scope: quota.scope,
+                what: What::Quota(Rc::clone(quota), Limiter::new(quota)),
+                place: format!("quotas/{index}"),
+            });
+        }
+        limits.extend(allowance.budget.iter().map(|budget| Limit {
+            id: budget_id(kind, name, budget),
+            scope: budget.scope,
+            what: What::Budget(budget.clone()),
+            place: "budget".to_owned(),
+        }));
+        if limits.is_empty() {
+            return None;
+        }
+        let index = u32::try_from(self.list.len()).ok()?;
+        self.list.push(Owner {
+            kind,
+            name: Rc::clone(name),
+            limits,
+            slot: slot(&digest(&[kind.as_bytes(), name.as_bytes()])),
+        });
+        Some(index)
+    }
+}
+
+/// The first id that no limit has yet: quotas that differ in their amounts only are told apart by their order.
+fn unused(limits: &[Limit], id: impl Fn(u64) -> u64) -> u64 {
+    (0..)
+        .map(id)
+        .find(|id| limits.iter().all(|limit| limit.id != *id))
+        .unwrap_or_default()
+}
+
+fn quota_id(kind: OwnerKind, name: &str, quota: &Quota, ordinal: u64) -> u64 {
+    let on: Vec<&str> = quota.on.iter().flat_map(|on| on.patterns()).collect();
+    let on = on.join("\n");
+    let each = match quota.each {
+        None => "all",
+        Some(Each::Tool) => "tool",
+        Some(Each::Subject) => "subject",
+    };
+    hash(&[
+        b"quota",
+        kind.as_bytes(),
+        name.as_bytes(),
+        if quota.on.is_some() { b"on" } else { b"all" },
+        on.as_bytes(),
+        each.as_bytes(),
+        &quota.per.length.as_nanos().to_le_bytes(),
+        scope_bytes(quota.scope),
+        &ordinal.to_le_bytes(),
+    ])
+}
+
+fn budget_id(kind: OwnerKind, name: &str, budget: &Budget) -> u64 {
+    let per = format!("{:?}", budget.per);
+    hash(&[
+        b"budget",
+        kind.as_bytes(),
+        name.as_bytes(),
+        per.as_bytes(),
+        scope_bytes(budget.scope),
+    ])
+}
+
+fn scope_bytes(scope: Scope) -> &'static [u8] {
+    match scope {
+        Scope::Local => b"local",
+        Scope::Global => b"global",
+    }
+}
+
+/// SHA-256 over parts, each with its length, so that no two lists of parts read the same.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+fn hash(parts: &[&[u8]]) -> u64 {
+    number(&digest(parts))
+}
+
+/// The first eight bytes; 0 and `u64::MAX` have meanings of their own.
+fn number(digest: &[u8; 32]) -> u64 {
+    let number = digest.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes));
+    number.clamp(1, u64::MAX - 1)
+}
+
+/// The slot of a record: twelve bits that `number` does not use.
+fn slot(digest: &[u8; 32]) -> u16 {
+    digest.last_chunk().map_or(0, |bytes| u16::from_le_bytes(*bytes)) & 0x0fff
+}
+
+/// A value that is computed once, if it is needed at all.
+struct Lazy<T, F> {
+    value: Option<T>,
+    make: F,
+}
+
+impl<T: Copy, F: Fn() -> T> Lazy<T, F> {
+    fn new(make: F) -> Self {
+        Lazy { value: None, make }
+    }
+
+    fn get(&mut self) -> T {
+        *self.value.get_or_insert_with(&self.make)
+    }
+}

@@ -1,0 +1,18 @@
+//! Quotas and budgets: which apply to a call, what was used, and whether more may be.
+//!
+//! ```text
+//! Policy ──Book::new──▶ Book ──bill──▶ Bill ──charge──▶ Receipt ──▶ refund, settle
+//!                                        └────ask─────▶ Ask ──▶ the rate limit service
+//! ```
+//!
+//! Local counts live in the [`Store`](crate::store::Store), global ones in the rate limit service.
+
+mod book;
+mod charge;
+mod global;
+mod text;
+
+pub use book::{Bill, Book, Call, Limit, LimitRef, Line, Owner, OwnerKind, Part, What};
+pub use charge::{Over, Receipt, Stop};
+pub use global::{Answer, Ask};
+pub use text::{describe, sentence};
