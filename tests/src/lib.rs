@@ -13,6 +13,7 @@ pub mod parties;
 pub mod paths;
 pub mod ports;
 pub mod process;
+pub mod rate_limit;
 pub mod rmcp_client;
 pub mod tls;
 pub mod toolgate;
