@@ -354,23 +354,14 @@ fn an_invalid_policy_is_no_with_all_its_errors_and_no_bootstrap() {
 #[test]
 fn what_comes_later_is_refused_by_name() {
     let bench = Bench::new(&policy());
-    for target in [
-        "ecds",
-        "configmap",
-        "wasmplugin",
-        "envoyfilter",
-        "envoy-gateway",
-        "ratelimit",
-    ] {
+    for target in ["ecds", "configmap", "wasmplugin", "envoyfilter", "envoy-gateway"] {
         bench
             .run(&format!("render {target} --policy P --whatever x"))
             .is_usage(&[target, "not supported yet"]);
     }
-    for option in ["--policy-file dir", "--rate-limit-service 127.0.0.1:1"] {
-        bench
-            .render(&format!("{BOTH} {option}"))
-            .is_usage(&["not supported yet"]);
-    }
+    bench
+        .render(&format!("{BOTH} --policy-file dir"))
+        .is_usage(&["not supported yet"]);
     bench.run("render nonsense").is_usage(&["nonsense"]);
 }
 

@@ -44,6 +44,10 @@ const DECISION: &[(&str, &str)] = &[
     ("jsonrpc.request.id", "toolgate.id"),
     ("mcp.protocol.version", "toolgate.protocol"),
     ("mcp.session.id", "toolgate.session"),
+    ("limit", "toolgate.limit"),
+    ("cost_micros", "toolgate.cost_micros"),
+    ("rate_limit", "toolgate.rate_limit"),
+    ("store_conflicts", "toolgate.store_conflicts"),
 ];
 
 /// One access logger.

@@ -9,6 +9,7 @@ mod buffers;
 mod cluster;
 mod jwt;
 mod listener;
+mod rate_limit;
 mod route;
 mod text;
 mod tls;
@@ -25,6 +26,7 @@ use crate::upstream::Upstream;
 
 pub(crate) use access_log::AccessLog;
 pub(crate) use jwt::{Jwks, Jwt};
+pub(crate) use rate_limit::RateLimit;
 pub(crate) use text::to_text;
 pub(crate) use tls::DownstreamTls;
 
@@ -48,6 +50,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) tls: Option<DownstreamTls>,
     /// `jwt_authn` in front of the filter.
     pub(crate) jwt: Option<Jwt>,
+    /// Where global limits are counted.
+    pub(crate) rate_limit: Option<RateLimit>,
     /// Where decisions are recorded.
     pub(crate) access_logs: Vec<AccessLog>,
 }
@@ -67,6 +71,11 @@ impl Setup<'_> {
                 "the policy reads JWTs, but without --jwks nothing verifies them: no subject matches".into(),
             );
         }
+        if self.rate_limit.is_some() && !self.policy.counts_globally() {
+            warnings.push(
+                "no limit of the policy has scope \"global\": the rate limit service is never asked".into(),
+            );
+        }
         warnings
     }
 }
@@ -84,6 +93,7 @@ pub(crate) fn bootstrap(setup: &Setup<'_>) -> Value {
             .as_ref()
             .and_then(|jwt| jwt::cluster(jwt, setup.ca.as_deref())),
     );
+    clusters.extend(setup.rate_limit.as_ref().map(rate_limit::cluster));
     json!({
         "admin": { "address": socket_address(setup.admin) },
         "static_resources": {

@@ -7,7 +7,7 @@ use clap::Args;
 use toolgate_engine::policy::Policy;
 use url::Url;
 
-use crate::envoy::{DownstreamTls, Jwks, Jwt};
+use crate::envoy::{DownstreamTls, Jwks, Jwt, RateLimit};
 use crate::failure::{Failure, Outcome};
 use crate::upstream::{Endpoint, Upstream};
 
@@ -32,11 +32,12 @@ pub(crate) struct ProxyArgs {
     /// An acceptable audience (`aud`) of a JWT; may be repeated [default: any].
     #[arg(long, value_name = "AUDIENCE", requires = "jwks")]
     jwt_audience: Vec<String>,
-    /// Come with a later version.
+    /// Where limits with scope "global" are counted: a rate limit service (gRPC).
+    #[arg(long, value_name = "HOST:PORT")]
+    rate_limit_service: Option<String>,
+    /// Comes with a later version.
     #[arg(long, hide = true, value_name = "DIR")]
     policy_file: Option<PathBuf>,
-    #[arg(long, hide = true, value_name = "HOST:PORT")]
-    rate_limit_service: Option<String>,
 }
 
 impl ProxyArgs {
@@ -46,10 +47,43 @@ impl ProxyArgs {
             return Err(Failure::usage("--policy-file is not supported yet")
                 .fix("leave it out: the policy goes inline into the bootstrap"));
         }
-        if self.rate_limit_service.is_some() {
-            return Err(Failure::usage("--rate-limit-service is not supported yet").fix("leave it out"));
-        }
         Ok(())
+    }
+
+    /// The rate limit service, under the name of the policy's cluster.
+    pub(crate) fn rate_limit(&self, policy: &Policy) -> Outcome<Option<RateLimit>> {
+        let service = policy.rate_limit_service();
+        let Some(address) = &self.rate_limit_service else {
+            return match service {
+                Some(service) if policy.counts_globally() => Err(Failure::usage(format!(
+                    "the policy has limits with scope \"global\", and nothing is said to be its rate limit service {:?}",
+                    service.cluster
+                ))
+                .fix("say where it is: --rate-limit-service HOST:PORT")),
+                _ => Ok(None),
+            };
+        };
+        let endpoint = Url::parse(&format!("http://{address}"))
+            .ok()
+            .filter(|url| url.port_or_known_default().is_some() && matches!(url.path(), "" | "/"))
+            .filter(|url| url.username().is_empty() && url.query().is_none() && address.contains(':'))
+            .and_then(|url| Endpoint::of(&url));
+        let Some(endpoint) = endpoint else {
+            return Err(
+                Failure::usage(format!("--rate-limit-service {address}: not an address"))
+                    .fix("write it as HOST:PORT, for example 127.0.0.1:8081"),
+            );
+        };
+        let cluster = service
+            .map_or("ratelimit", |service| &*service.cluster)
+            .to_owned();
+        if policy.server_by_name(&cluster).is_some() {
+            return Err(Failure::usage(format!(
+                "the rate limit service's cluster and a server are both named {cluster:?}"
+            ))
+            .fix("give the policy's \"rateLimitService\" another \"cluster\""));
+        }
+        Ok(Some(RateLimit { cluster, endpoint }))
     }
 
     /// Certificate and key for the listener.

@@ -93,6 +93,7 @@ fn envoy(args: &EnvoyArgs) -> Outcome {
         admin: args.admin,
         ca: args.proxy.ca(&upstreams, jwt.as_ref())?,
         tls: args.proxy.tls()?,
+        rate_limit: args.proxy.rate_limit(policy)?,
         access_logs: access_log(args)?,
         policy,
         document: &file.document,

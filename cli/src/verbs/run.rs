@@ -71,6 +71,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         admin,
         ca: args.proxy.ca(&upstreams, jwt.as_ref())?,
         tls: args.proxy.tls()?,
+        rate_limit: args.proxy.rate_limit(policy)?,
         access_logs: access_logs(args.access_log.as_deref())?,
         policy,
         document: &file.document,

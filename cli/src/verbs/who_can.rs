@@ -8,6 +8,7 @@ use toolgate_engine::decide::{Access, item_access};
 use toolgate_engine::identity::as_key;
 use toolgate_engine::mcp::method::List;
 use toolgate_engine::policy::{Key, KeyId, Mode, Policy, Server};
+use toolgate_engine::quota::{Book, Call, describe};
 
 use super::explain::find_server;
 use super::{Format, now};
@@ -36,9 +37,21 @@ pub(crate) fn run(args: &Args) -> Outcome {
         );
     };
     let server = policy.server(find_server(&policy, server)?);
+    let book = Book::new(&policy);
     let standings: Vec<Standing<'_>> = policy
         .keys()
-        .map(|(id, key)| standing(&policy, id, key, server, tool))
+        .map(|(id, key)| {
+            let call = Call {
+                key: id,
+                subject: None,
+                server,
+                tool,
+            };
+            Standing {
+                limits: limits(&book, &call),
+                ..standing(&policy, id, key, server, tool)
+            }
+        })
         .collect();
     let can = standings.iter().filter(|standing| standing.can()).count();
     let mut out = anstream::stdout().lock();
@@ -83,6 +96,8 @@ struct Standing<'p> {
     key: &'p str,
     team: Option<&'p str>,
     verdict: Verdict<'p>,
+    /// Pointer and description of each limit that counts the call.
+    limits: Vec<(String, String)>,
 }
 
 enum Verdict<'p> {
@@ -100,7 +115,19 @@ fn standing<'p>(policy: &'p Policy, id: KeyId, key: &'p Key, server: &'p Server,
         key: &key.name,
         team: key.team.as_deref(),
         verdict,
+        limits: Vec::new(),
     }
+}
+
+fn limits(book: &Book, call: &Call<'_>) -> Vec<(String, String)> {
+    let bill = book.bill(call);
+    let lines = bill.iter().flat_map(|bill| &bill.lines);
+    lines
+        .filter_map(|line| {
+            let (owner, limit) = book.limit(line.limit)?;
+            Some((owner.pointer(limit), describe(owner, limit)))
+        })
+        .collect()
 }
 
 impl Standing<'_> {
@@ -123,7 +150,10 @@ impl Standing<'_> {
                 writeln!(
                     out,
                     "{GOOD}✓{GOOD:#} {name}{team}  allowed by {pattern:?} of role {role:?}"
-                )
+                )?;
+                self.limits
+                    .iter()
+                    .try_for_each(|(_, text)| writeln!(out, "    {DIM}{text}{DIM:#}"))
             }
             Verdict::Access(Access::Refused {
                 why,
@@ -151,6 +181,11 @@ impl Standing<'_> {
             Verdict::Access(Access::Granted { role, pattern }) => {
                 entry["role"] = json!(role);
                 entry["pattern"] = json!(pattern);
+                let limits = self.limits.iter();
+                let limits: Vec<Value> = limits
+                    .map(|(pointer, text)| json!({ "pointer": pointer, "text": text }))
+                    .collect();
+                entry["limits"] = json!(limits);
             }
             Verdict::Access(Access::Refused { why, mode }) => {
                 entry["why"] = json!(why.to_string());

@@ -21,6 +21,10 @@ pub enum Check {
     Grant,
     /// Whether the arguments fit.
     Schema,
+    /// Whether a quota has room.
+    Quota,
+    /// Whether a budget has room.
+    Budget,
 }
 
 impl Check {
@@ -33,6 +37,8 @@ impl Check {
             Check::Method => "method",
             Check::Grant => "grant",
             Check::Schema => "schema",
+            Check::Quota => "quota",
+            Check::Budget => "budget",
         }
     }
 }

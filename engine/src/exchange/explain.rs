@@ -5,9 +5,11 @@ use crate::answer::Answers;
 use crate::decide::{Check, Judgement, Step, Trace, Watch, check_server};
 use crate::identity;
 use crate::json;
+use crate::mcp::call::Object;
 use crate::mcp::classify::Declared;
 use crate::mcp::revision::{Era, Revision};
-use crate::policy::{KeyId, ServerId};
+use crate::policy::{KeyId, Micros, ServerId};
+use crate::quota;
 use crate::reason::Reason;
 use crate::store::Store;
 
@@ -123,12 +125,15 @@ fn conclude(
         message::Judged::Response { .. } => told(Reason::Allowed, would_deny, trace, None),
         message::Judged::Call {
             revision,
+            call,
             id,
             judgement,
-            ..
         } => {
             let would_deny = would_deny.or(judgement.would_deny.map(|refusal| refusal.reason));
             let Some(refusal) = judgement.refused else {
+                if let (Object::Tool { name, .. }, Some(_)) = (&call.object, id) {
+                    trace.steps.extend(limits(engine, waiting, name));
+                }
                 return told(Reason::Allowed, would_deny, trace, None);
             };
             let answers = answers(revision.era(), id);
@@ -139,6 +144,33 @@ fn conclude(
             told(refusal.reason, would_deny, trace, Some(reply))
         }
     }
+}
+
+/// The limits that a call counts against. What was used of them is known where the calls are made.
+fn limits(engine: &Engine, waiting: &Waiting, tool: &str) -> Vec<Step> {
+    let bill = engine.book.bill(&quota::Call {
+        key: waiting.caller.key,
+        subject: waiting.caller.subject.as_deref(),
+        server: engine.policy.server(waiting.server),
+        tool,
+    });
+    let lines = bill.iter().flat_map(|bill| &bill.lines);
+    lines
+        .filter_map(|line| {
+            let (owner, limit) = engine.book.limit(line.limit)?;
+            let (check, takes) = if line.budget {
+                (Check::Budget, format!("takes {} of ", Micros(line.amount)))
+            } else {
+                (Check::Quota, "counts against ".to_owned())
+            };
+            Some(Step {
+                check,
+                refused: None,
+                shadow: false,
+                text: format!("{takes}{}", quota::describe(owner, limit)),
+            })
+        })
+        .collect()
 }
 
 /// The header that a client sending this body would send with it.

@@ -61,6 +61,11 @@ impl Engine {
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
+
+    /// Its quotas and budgets.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
 }
 
 /// The state machine of one exchange.

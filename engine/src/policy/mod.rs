@@ -236,8 +236,21 @@ impl Policy {
 
     /// Whether any key or team has a quota or a budget: then calls need the time at which they are judged.
     pub fn counts(&self) -> bool {
-        let any = |allowance: &Allowance| !allowance.quotas.is_empty() || allowance.budget.is_some();
-        self.keys.iter().any(|key| any(&key.allowance)) || self.teams.iter().any(|team| any(&team.allowance))
+        self.scopes().next().is_some()
+    }
+
+    /// Whether any of them is counted by the rate limit service.
+    pub fn counts_globally(&self) -> bool {
+        self.scopes().any(|scope| scope == Scope::Global)
+    }
+
+    fn scopes(&self) -> impl Iterator<Item = Scope> {
+        let keys = self.keys.iter().map(|key| &key.allowance);
+        let all = keys.chain(self.teams.iter().map(|team| &team.allowance));
+        all.flat_map(|allowance| {
+            let quotas = allowance.quotas.iter().map(|quota| quota.scope);
+            quotas.chain(allowance.budget.iter().map(|budget| budget.scope))
+        })
     }
 
     /// Where global limits are counted.
