@@ -2,41 +2,53 @@
 //!
 //! `tests/bench/README.md` says what is measured and how to read it.
 
-mod load;
-
 use std::fs;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolgate_tests::envoy::{Envoy, Options, Release};
-use toolgate_tests::run;
 use toolgate_tests::toolgate::{Render, key_digest};
+use toolgate_tests::{load, run};
 
 const CONNECTIONS: usize = 16;
+
+/// One Envoy of the comparison.
+struct Arrangement {
+    name: &'static str,
+    envoy: Envoy,
+    micros: Vec<f64>,
+}
 
 fn main() {
     let smoke = std::env::args().any(|argument| argument == "--smoke");
     let (rounds, requests) = if smoke { (1, 200) } else { (9, 16_000) };
     run(async move {
-        let upstream = start_upstream().await;
+        let upstream = load::answering_envoy().await;
         let mut arrangements = Vec::new();
-        for (name, change) in [
-            ("plain", plain as fn(&mut Value)),
-            ("governed", |_: &mut Value| {}),
-            ("Envoy's mcp filter", native_mcp),
+        for (name, policy, change) in [
+            ("plain", policy(&json!({})), plain as fn(&mut Value)),
+            ("governed", policy(&json!({})), same),
+            ("governed, 1 quota", limited(1, false), same),
+            ("governed, 2 quotas", limited(2, false), same),
+            ("governed, 4 quotas", limited(4, false), same),
+            ("governed, 1 + team's", limited(1, true), same),
+            ("Envoy's mcp filter", policy(&json!({})), native_mcp),
         ] {
-            arrangements.push((name, start_proxy(&upstream, change).await, Vec::new()));
+            arrangements.push(Arrangement {
+                name,
+                envoy: start_proxy(&upstream, policy, change).await,
+                micros: Vec::new(),
+            });
         }
-        let request = load::request(&call());
-        for (name, envoy, _) in &arrangements {
-            let answered = load::run(envoy.address(), &request, CONNECTIONS, requests / 8).await;
-            assert!(answered.contains("\"ok\""), "{name}: {answered}");
+        let requests_sent = [load::call("/docs/mcp", "bench-key", "search", &call())];
+        for Arrangement { name, envoy, .. } in &arrangements {
+            let answered = load::run(envoy.address(), &requests_sent, CONNECTIONS, requests / 8).await;
+            assert!(answered.last.contains("\"ok\""), "{name}: {}", answered.last);
         }
         for _ in 0..rounds {
-            for (_, envoy, micros) in &mut arrangements {
+            for Arrangement { envoy, micros, .. } in &mut arrangements {
                 let before = cpu(envoy.id());
-                load::run(envoy.address(), &request, CONNECTIONS, requests).await;
+                load::run(envoy.address(), &requests_sent, CONNECTIONS, requests).await;
                 let spent = cpu(envoy.id()).saturating_sub(before);
                 micros
                     .push(spent.as_secs_f64() * 1e6 / f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
@@ -46,21 +58,21 @@ fn main() {
     });
 }
 
-fn report(arrangements: &[(&str, Envoy, Vec<f64>)]) {
+fn report(arrangements: &[Arrangement]) {
     let plain = arrangements
         .first()
-        .map_or(f64::NAN, |(_, _, micros)| median(micros));
+        .map_or(f64::NAN, |first| median(&first.micros));
     println!(
-        "{:<20} {:>10} {:>10} {:>10} {:>8}",
+        "{:<22} {:>10} {:>10} {:>10} {:>8}",
         "", "µs (median)", "least", "most", "ratio"
     );
-    for (name, _, micros) in arrangements {
+    for Arrangement { name, micros, .. } in arrangements {
         let (least, most) = micros
             .iter()
             .fold((f64::MAX, 0.0_f64), |(l, m), v| (l.min(*v), m.max(*v)));
         let middle = median(micros);
         println!(
-            "{name:<20} {middle:>10.1} {least:>10.1} {most:>10.1} {:>8.2}",
+            "{name:<22} {middle:>10.1} {least:>10.1} {most:>10.1} {:>8.2}",
             middle / plain
         );
     }
@@ -86,7 +98,7 @@ fn cpu(id: u32) -> Duration {
 }
 
 /// About 1 KB, as agents send it.
-fn call() -> String {
+fn call() -> Value {
     json!({
         "jsonrpc": "2.0", "id": 17, "method": "tools/call",
         "params": {
@@ -99,11 +111,11 @@ fn call() -> String {
             }
         }
     })
-    .to_string()
 }
 
-fn policy() -> Value {
-    json!({
+/// A policy whose key has these further members.
+fn policy(key: &Value) -> Value {
+    let mut policy = json!({
         "version": 1,
         "servers": { "docs": { "path": "/docs/mcp", "tools": { "search": { "inputSchema": {
             "type": "object",
@@ -116,26 +128,35 @@ fn policy() -> Value {
             "additionalProperties": false
         } } } } },
         "roles": { "reader": { "allow": ["docs/search", "docs/get_*"] } },
-        "keys": { "bench": { "sha256": [key_digest("bench-key")], "roles": ["reader"] } }
-    })
+        "teams": { "bench": {} },
+        "keys": { "bench": { "sha256": [key_digest("bench-key")], "roles": ["reader"], "team": "bench" } }
+    });
+    for (name, value) in key.as_object().into_iter().flatten() {
+        policy["keys"]["bench"][name] = value.clone();
+    }
+    policy
 }
 
-/// An Envoy that answers by itself, behind a buffer: it reads every request to its end.
-async fn start_upstream() -> Envoy {
-    let options = Options {
-        release: Release::V1_40,
-        concurrency: 1,
-    };
-    Envoy::start(options, upstream_bootstrap).await
+/// A policy with so many quotas that are never used up, and one of the team's.
+fn limited(quotas: u32, team: bool) -> Value {
+    let quota = |limit: u32| json!({ "limit": limit, "per": "hour" });
+    let quotas: Vec<Value> = (0..quotas).map(|index| quota(1_000_000_000 + index)).collect();
+    let mut policy = policy(&json!({ "quotas": quotas }));
+    if team {
+        policy["teams"]["bench"]["quotas"] = json!([quota(1_000_000_000)]);
+    }
+    policy
 }
 
-async fn start_proxy(upstream: &Envoy, change: fn(&mut Value)) -> Envoy {
+fn same(_: &mut Value) {}
+
+async fn start_proxy(upstream: &Envoy, policy: Value, change: fn(&mut Value)) -> Envoy {
     let options = Options {
         release: Release::V1_40,
         concurrency: 1,
     };
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let render = Render::new(policy()).upstream("docs", &upstream.url("/docs/mcp"));
+    let render = Render::new(policy).upstream("docs", &upstream.url("/docs/mcp"));
     Envoy::start(options, |listener, admin| {
         let text = render
             .run(directory.path(), listener, admin)
@@ -169,36 +190,4 @@ fn native_mcp(filters: &mut Value) {
             } }),
         );
     }
-}
-
-fn upstream_bootstrap(listener: SocketAddr, admin: SocketAddr) -> String {
-    let address = |address: SocketAddr| json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } });
-    let answer = r#"{"jsonrpc":"2.0","id":17,"result":{"resultType":"complete","content":[{"type":"text","text":"ok"}]}}"#;
-    let manager = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "upstream",
-        "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [{
-            "match": { "prefix": "/" },
-            "direct_response": { "status": 200, "body": { "inline_string": answer } },
-            "response_headers_to_add": [{ "header": { "key": "content-type", "value": "application/json" } }]
-        }] }] },
-        "http_filters": [
-            { "name": "envoy.filters.http.buffer", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer", "max_request_bytes": 1_048_576
-            } },
-            { "name": "envoy.filters.http.router", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
-            } }
-        ]
-    });
-    json!({
-        "admin": { "address": address(admin) },
-        "static_resources": { "listeners": [{
-            "name": "upstream", "address": address(listener), "enable_reuse_port": false,
-            "filter_chains": [{ "filters": [{
-                "name": "envoy.filters.network.http_connection_manager", "typed_config": manager
-            }] }]
-        }] }
-    })
-    .to_string()
 }

@@ -8,6 +8,7 @@ pub mod client;
 pub mod envoy;
 pub mod gate;
 pub mod jwt;
+pub mod load;
 pub mod messages;
 pub mod parties;
 pub mod paths;
