@@ -16,7 +16,7 @@ use crate::{paths, ports};
 
 /// What operators are told to set, as environment variables, so that limits hold exactly. See
 /// [the service's README](https://github.com/envoyproxy/ratelimit#readme).
-pub const RECOMMENDED: [(&str, &str); 8] = [
+pub const RECOMMENDED: [(&str, &str); 7] = [
     // Look before counting: a refused call does not count against its other limits.
     ("STOP_CACHE_KEY_INCREMENT_WHEN_OVERLIMIT", "true"),
     // A local cache refuses everything once one call has been refused, also a cheaper one that would still fit.
@@ -28,8 +28,6 @@ pub const RECOMMENDED: [(&str, &str); 8] = [
     ("FORCE_START_WITHOUT_INITIAL_CONFIG", "false"),
     ("HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED", "true"),
     ("REDIS_HEALTH_CHECK_ACTIVE_CONNECTION", "true"),
-    // Toolgate reads the statuses; response headers would be computed for nothing.
-    ("LIMIT_RESPONSE_HEADERS_ENABLED", "false"),
 ];
 
 /// Environment variables of the service.
@@ -58,7 +56,7 @@ impl Settings {
     }
 }
 
-/// A running service. Dropping it kills it; it does not outlive its Redis well, see the tests.
+/// A running service. Dropping it kills it.
 #[derive(Debug)]
 pub struct RateLimitService {
     grpc: SocketAddr,
@@ -187,7 +185,8 @@ impl RateLimitService {
     fn program(&self, binary: &Path) -> Program {
         let port = |address: SocketAddr| address.port().to_string();
         let program = Program::new(binary)
-            .env("USE_STATSD", "false")
+            // Otherwise it looks for a statsd, or logs what each call took.
+            .env("DISABLE_STATS", "true")
             .env("LOG_LEVEL", "warn")
             .env("REDIS_SOCKET_TYPE", "tcp")
             .env("REDIS_URL", self.redis.to_string())

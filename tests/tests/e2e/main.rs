@@ -13,6 +13,8 @@ mod heads;
 mod jwt;
 mod parties;
 mod policy_in_force;
+mod quotas;
+mod rate_limit_parties;
 mod run;
 mod sample;
 mod streams;
