@@ -1,11 +1,11 @@
-//! Durations: a number with `s`, `m`, `h` or `d`, as in `"15s"` or `"0.5s"`.
+//! Durations: a number with `ms`, `s`, `m`, `h` or `d`, as in `"15s"`, `"0.5s"` or `"250ms"`.
 
 use std::time::Duration;
 
 /// What people are told is allowed.
-pub(super) const ALLOWED: &str = "a number with s, m, h or d, like \"15s\"";
+pub(super) const ALLOWED: &str = "a number with ms, s, m, h or d, like \"15s\"";
 
-/// Reads a duration; at most three digits after the point. Errors are hints for people.
+/// Reads a duration in whole milliseconds; at most three digits after the point. Errors are hints for people.
 pub(super) fn parse(text: &str) -> Result<Duration, Option<String>> {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let split = text
@@ -16,28 +16,30 @@ pub(super) fn parse(text: &str) -> Result<Duration, Option<String>> {
     if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
         return Err(None);
     }
-    let seconds: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
+    let milliseconds: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
         "" => return Err(Some(format!("did you mean \"{text}s\"?"))),
-        "ms" => {
-            return Err(Some(
-                "write milliseconds as a fraction of a second, like \"0.25s\"".to_owned(),
-            ));
-        }
         _ => return Err(None),
     };
+    if unit == "ms" && fraction.bytes().any(|b| b != b'0') {
+        return Err(Some("a millisecond is the shortest step".to_owned()));
+    }
     let thousandths = || {
         let whole: u64 = whole.parse().ok()?;
         let fraction: u64 = format!("{fraction:0<3}").parse().ok()?;
         whole
             .checked_mul(1_000)?
             .checked_add(fraction)?
-            .checked_mul(seconds)
+            .checked_mul(milliseconds)
     };
-    thousandths().map(Duration::from_millis).ok_or(None)
+    // Whole: three digits of every unit but the millisecond, which has none.
+    thousandths()
+        .map(|thousandths| Duration::from_millis(thousandths / 1_000))
+        .ok_or(None)
 }
 
 #[cfg(test)]
@@ -47,6 +49,9 @@ mod tests {
     #[test]
     fn numbers_with_a_unit() {
         for (text, millis) in [
+            ("50ms", 50),
+            ("1.0ms", 1),
+            ("0ms", 0),
             ("15s", 15_000),
             ("0.5s", 500),
             ("1.025s", 1_025),
@@ -61,8 +66,8 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         for text in [
-            "", "s", "15", "15 s", " 15s", "-1s", "+1s", "1.s", ".5s", "1.2345s", "1w", "50ms", "1e3s",
-            "1.2.3s", "１s",
+            "", "s", "15", "15 s", " 15s", "-1s", "+1s", "1.s", ".5s", "1.2345s", "1w", "1.5ms", "50 ms",
+            "50MS", "1e3s", "1.2.3s", "１s", "1us", "1mo",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
@@ -73,6 +78,6 @@ mod tests {
     #[test]
     fn hints() {
         assert_eq!(parse("15"), Err(Some("did you mean \"15s\"?".to_owned())));
-        assert!(parse("50ms").unwrap_err().unwrap().contains("0.25s"));
+        assert!(parse("0.5ms").unwrap_err().unwrap().contains("millisecond"));
     }
 }

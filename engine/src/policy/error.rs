@@ -239,7 +239,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Names as a list for people.
 pub(super) fn listed(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
-    const SHOWN: usize = 12;
+    const SHOWN: usize = 16;
     let mut text = String::new();
     let mut names = names.into_iter();
     for name in names.by_ref().take(SHOWN) {

@@ -10,6 +10,8 @@ pub(super) enum Shape {
     Bool,
     /// A whole number, not negative.
     Count,
+    /// A number. It is passed on as the string of its digits.
+    Number,
     Text,
     /// One of the names; `later` ones are not supported yet.
     OneOf {
@@ -30,6 +32,8 @@ pub(super) enum Shape {
 pub(super) struct Object {
     pub(super) fields: &'static [Field],
     pub(super) later: &'static [&'static str],
+    /// Names that are right in another object, and what to do about it.
+    pub(super) elsewhere: &'static [(&'static str, &'static str)],
 }
 
 /// A field that is accepted now.
@@ -79,8 +83,10 @@ pub(super) static POLICY: Object = Object {
         field("roles", Shape::Map(&Shape::Object(&ROLE))),
         field("teams", Shape::Map(&Shape::Object(&TEAM))),
         field("keys", Shape::Map(&Shape::Object(&KEY))),
+        field("rateLimitService", Shape::Object(&RATE_LIMIT_SERVICE)),
     ],
-    later: &["rateLimitService", "approvals", "sessions"],
+    later: &["approvals", "sessions"],
+    elsewhere: &[],
 };
 
 static IDENTITY: Object = Object {
@@ -90,6 +96,7 @@ static IDENTITY: Object = Object {
         field("anonymous", Shape::TextOrNull),
     ],
     later: &[],
+    elsewhere: &[],
 };
 
 static JWT: Object = Object {
@@ -99,6 +106,7 @@ static JWT: Object = Object {
         field("rolesClaim", Shape::Text),
     ],
     later: &[],
+    elsewhere: &[],
 };
 
 static LIMITS: Object = Object {
@@ -111,6 +119,7 @@ static LIMITS: Object = Object {
         field("bigIntegers", Shape::Bool),
     ],
     later: &[],
+    elsewhere: &[],
 };
 
 static SERVER: Object = Object {
@@ -127,22 +136,34 @@ static SERVER: Object = Object {
                 later: &["firstSeen"],
             },
         ),
+        field("cost", Shape::Number),
+        field("costPerKiB", Shape::Number),
         field("tools", Shape::Map(&Shape::Object(&TOOL))),
     ],
-    later: &[
-        "breaker",
-        "rules",
-        "loops",
-        "quotas",
-        "budget",
-        "cost",
-        "costPerKiB",
+    later: &["breaker", "rules", "loops"],
+    elsewhere: &[
+        (
+            "quotas",
+            "quotas belong to a key or a team; \"on\": \"<server>/*\" makes one count this server's tools only",
+        ),
+        ("budget", "a budget belongs to a key or a team"),
     ],
 };
 
 static TOOL: Object = Object {
-    fields: &[field("inputSchema", Shape::Schema)],
-    later: &["cost", "costPerKiB", "pin", "rules", "breaker", "loops", "quotas"],
+    fields: &[
+        field("inputSchema", Shape::Schema),
+        field("cost", Shape::Number),
+        field("costPerKiB", Shape::Number),
+    ],
+    later: &["pin", "rules", "breaker", "loops"],
+    elsewhere: &[
+        (
+            "quotas",
+            "quotas belong to a key or a team; \"on\": \"<server>/<tool>\" makes one count this tool only",
+        ),
+        ("budget", "a budget belongs to a key or a team"),
+    ],
 };
 
 static ROLE: Object = Object {
@@ -153,12 +174,21 @@ static ROLE: Object = Object {
         field("prompts", TEXTS),
         field("mode", MODE),
     ],
-    later: &["rules", "loops", "quotas", "budget"],
+    later: &["rules", "loops"],
+    elsewhere: &[
+        ("quotas", "quotas belong to a key or a team"),
+        ("budget", "a budget belongs to a key or a team"),
+    ],
 };
 
 static TEAM: Object = Object {
-    fields: &[],
-    later: &["budget", "quotas", "parent", "loops"],
+    fields: &[
+        field("quotas", QUOTAS),
+        field("budget", Shape::Object(&BUDGET)),
+        field("parent", Shape::Text),
+    ],
+    later: &["loops"],
+    elsewhere: &[("roles", "roles belong to keys")],
 };
 
 static KEY: Object = Object {
@@ -167,10 +197,58 @@ static KEY: Object = Object {
         field("subjects", TEXTS),
         field("roles", TEXTS),
         field("team", Shape::Text),
+        field("quotas", QUOTAS),
+        field("budget", Shape::Object(&BUDGET)),
         field("labels", Shape::Map(&Shape::Text)),
         field("expires", Shape::Text),
         field("disabled", Shape::Bool),
         field("mode", MODE),
     ],
-    later: &["quotas", "budget", "loops", "rules"],
+    later: &["loops", "rules"],
+    elsewhere: &[("parent", "a team has a parent, a key has a \"team\"")],
+};
+
+const QUOTAS: Shape = Shape::List(&Shape::Object(&QUOTA));
+const SCOPE: Shape = one_of(&["local", "global"]);
+
+static QUOTA: Object = Object {
+    fields: &[
+        required("limit", Shape::Number),
+        required("per", Shape::Text),
+        field("burst", Shape::Number),
+        field("on", Shape::Text),
+        field("each", one_of(&["tool", "subject"])),
+        field("scope", SCOPE),
+    ],
+    later: &[],
+    elsewhere: &[("onError", ON_ERROR)],
+};
+
+static BUDGET: Object = Object {
+    fields: &[
+        required("limit", Shape::Number),
+        required("per", one_of(&["day", "month", "total"])),
+        field("scope", SCOPE),
+    ],
+    later: &[],
+    elsewhere: &[
+        ("on", "a budget counts what every call costs; a quota has \"on\""),
+        ("each", "a budget is one for all; a quota has \"each\""),
+        ("burst", "a quota has \"burst\""),
+        ("onError", ON_ERROR),
+    ],
+};
+
+const ON_ERROR: &str = "\"onError\" belongs to \"rateLimitService\" and holds for every global limit";
+
+static RATE_LIMIT_SERVICE: Object = Object {
+    fields: &[
+        required("cluster", Shape::Text),
+        field("domain", Shape::Text),
+        field("timeout", Shape::Text),
+        field("onError", one_of(&["deny", "allow", "local"])),
+        field("engine", one_of(&["envoyproxy", "limitador"])),
+    ],
+    later: &[],
+    elsewhere: &[],
 };

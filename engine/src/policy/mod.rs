@@ -5,6 +5,7 @@
 //!                          └───────┴──────────┴────────▶ PolicyErrors, all at once
 //! ```
 
+mod amount;
 mod compile;
 mod duration;
 mod error;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
+use super::quota::{Each, OnError, Period, Scope, ServiceEngine};
 use super::types::{Hold, Integrity, Mode, Schemas, UnlistedTools, Unmatched};
 
 /// Declares the objects of the document: camelCase names, nothing unknown.
@@ -58,11 +59,13 @@ objects! {
         roles: BTreeMap<String, Role>,
         /// Teams that keys belong to, by name.
         #[serde(default)]
-        #[allow(clippy::zero_sized_map_values, reason = "teams will have limits of their own")]
         teams: BTreeMap<String, Team>,
         /// Virtual keys, by name.
         #[serde(default)]
         keys: BTreeMap<String, Key>,
+        /// Where limits with `scope: "global"` are counted. They cannot do without.
+        #[serde(default)]
+        rate_limit_service: Optional<RateLimitService>,
     }
 
     /// How a request names its key.
@@ -100,7 +103,8 @@ objects! {
         /// The deepest nesting of objects and arrays.
         #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 64)))]
         depth: u64,
-        /// How long the whole request body may take to arrive: a number with s, m, h or d.
+        /// How long the whole request body may take to arrive: a number with ms, s, m, h or d, up to
+        /// `1h`.
         body_timeout: String,
         /// JSON-RPC batches. Not supported yet: `false` only.
         #[cfg_attr(feature = "schema", schemars(extend("const" = false)))]
@@ -128,6 +132,16 @@ objects! {
         /// How a tool's definition is kept from changing unnoticed.
         #[serde(default)]
         integrity: Integrity,
+        /// What a call of a tool costs that has no `cost` of its own, in currency units with up to
+        /// six decimals. Absent: nothing.
+        #[serde(default)]
+        #[cfg_attr(feature = "schema", schemars(with = "f64", range(min = 0.0, max = 1e12)))]
+        cost: Optional<Number>,
+        /// What each KiB of result costs of a tool that has no `costPerKiB` of its own, in currency
+        /// units with up to six decimals. Absent: nothing.
+        #[serde(default, rename = "costPerKiB")]
+        #[cfg_attr(feature = "schema", schemars(with = "f64", range(min = 0.0, max = 1e12)))]
+        cost_per_kib: Optional<Number>,
         /// What the policy says about single tools, by name.
         #[serde(default)]
         tools: BTreeMap<String, Tool>,
@@ -139,6 +153,17 @@ objects! {
     Tool {
         /// The JSON Schema that a call's arguments must satisfy.
         input_schema: Optional<serde_json::Map<String, serde_json::Value>>,
+        /// What a call costs, in currency units with up to six decimals. Charged to the budgets of
+        /// the key and its teams before the call runs. Absent: the server's `cost`.
+        #[cfg_attr(feature = "schema", schemars(with = "f64", range(min = 0.0, max = 1e12)))]
+        cost: Optional<Number>,
+        /// What each KiB of the result costs on top, in currency units with up to six decimals.
+        /// Charged after the call, whatever is left of the budgets: a budget can be overshot by what
+        /// the results of the calls cost that run at the same time. Absent: the server's
+        /// `costPerKiB`.
+        #[serde(rename = "costPerKiB")]
+        #[cfg_attr(feature = "schema", schemars(with = "f64", range(min = 0.0, max = 1e12)))]
+        cost_per_kib: Optional<Number>,
     }
 
     /// A set of grants. Patterns are globs over `server/name`: `*` stands for any run of
@@ -158,8 +183,18 @@ objects! {
         mode: Optional<Mode>,
     }
 
-    /// A team.
-    Team {}
+    /// A team: keys that share limits.
+    #[serde(default)]
+    #[derive(Default)]
+    Team {
+        /// How many tool calls all its keys together may make. Every quota must have room.
+        #[cfg_attr(feature = "schema", schemars(length(max = 64)))]
+        quotas: Vec<Quota>,
+        /// How much all its keys together may spend.
+        budget: Optional<Budget>,
+        /// The name of a team whose limits apply as well.
+        parent: Optional<String>,
+    }
 
     /// A virtual key. It is presented as a credential whose SHA-256 is listed, or as the subject
     /// of a verified JWT.
@@ -175,6 +210,12 @@ objects! {
         roles: Vec<String>,
         /// The name of a team.
         team: Optional<String>,
+        /// How many tool calls the key may make. Every quota must have room, and so must those of
+        /// the key's team and of that one's parents.
+        #[cfg_attr(feature = "schema", schemars(length(max = 64)))]
+        quotas: Vec<Quota>,
+        /// How much the key may spend. The budgets of its team and of that one's parents apply too.
+        budget: Optional<Budget>,
         /// Free labels.
         labels: BTreeMap<String, String>,
         /// When the key ends (RFC 3339).
@@ -185,7 +226,69 @@ objects! {
         /// The key's mode: beats the policy's.
         mode: Optional<Mode>,
     }
+
+    /// How many tool calls may be made in a time. Only `tools/call` counts, and a call that is
+    /// refused is not charged.
+    Quota {
+        /// Calls per window. At most one per microsecond.
+        #[cfg_attr(feature = "schema", schemars(with = "u32", range(min = 1, max = 4_294_967_295_u32)))]
+        limit: Number,
+        /// The window: `second`, `minute`, `hour`, `day`, or a number with ms, s, m, h or d, up to
+        /// `3650d`. A local quota refills steadily, one call every `per` / `limit`. The windows of a
+        /// global one are fixed and start anew: whole seconds, and with the engine `envoyproxy`
+        /// those that divide a day, or whole seconds from one day to `365d`.
+        #[cfg_attr(feature = "schema", schemars(regex(pattern = WINDOW)))]
+        per: String,
+        /// Calls that may be made at once after a pause. Absent: `limit`. Not for global quotas.
+        #[serde(default)]
+        #[cfg_attr(feature = "schema", schemars(with = "u32", range(min = 1, max = 4_294_967_295_u32)))]
+        burst: Optional<Number>,
+        /// A glob over `server/tool`: the tools that count. Absent: all.
+        #[serde(default)]
+        on: Optional<String>,
+        /// What is counted apart. Absent: nothing, all calls share one count.
+        #[serde(default)]
+        each: Optional<Each>,
+        /// Who shares the count.
+        #[serde(default)]
+        scope: Scope,
+    }
+
+    /// How much may be spent on tool calls in a period. A call that would spend more than is left is
+    /// refused before it runs, and a call that is refused costs nothing.
+    Budget {
+        /// The most that may be spent, in currency units with up to six decimals.
+        #[cfg_attr(feature = "schema", schemars(with = "f64", range(max = 1e12), extend("exclusiveMinimum" = 0)))]
+        limit: Number,
+        /// When it starts again.
+        per: Period,
+        /// Who shares the budget.
+        #[serde(default)]
+        scope: Scope,
+    }
+
+    /// A service that speaks Envoy's rate limit protocol (`envoy.service.ratelimit.v3`).
+    RateLimitService {
+        /// The Envoy cluster of the service.
+        cluster: String,
+        /// The domain of the descriptors. The service's own configuration must have it.
+        #[serde(default = "domain")]
+        domain: String,
+        /// How long a call waits for the answer: a number with ms, s, m, h or d, up to `30s`.
+        #[serde(default = "service_timeout")]
+        timeout: String,
+        /// What happens to a call while the service gives no usable answer.
+        #[serde(default)]
+        on_error: OnError,
+        /// The engine behind the service.
+        #[serde(default)]
+        engine: ServiceEngine,
+    }
 }
+
+/// What `per` of a quota may look like.
+#[cfg(feature = "schema")]
+const WINDOW: &str = r"^(second|minute|hour|day|[0-9]+(\.[0-9]{1,3})?(ms|s|m|h|d))$";
 
 impl Default for Identity {
     fn default() -> Self {
@@ -224,6 +327,18 @@ impl Default for Limits {
 fn yes() -> bool {
     true
 }
+
+fn domain() -> String {
+    "toolgate".to_owned()
+}
+
+fn service_timeout() -> String {
+    "100ms".to_owned()
+}
+
+/// A number as written. The shape check makes a string of it: a float could not hold every amount.
+#[derive(Debug, Deserialize)]
+pub(super) struct Number(pub(super) String);
 
 /// A member that may be absent but not `null`: a `null` would be one more way to say nothing, and
 /// for `origins` nobody could tell which nothing.

@@ -35,7 +35,14 @@ pub(super) fn read(text: &[u8]) -> Result<(raw::Policy, Errors), PolicyErrors> {
 /// Whether what refers to other parts of the policy would be reported as unknown only because of
 /// this error.
 fn leaves_a_gap(error: &PolicyError) -> bool {
-    const SECTIONS: [&str; 5] = ["identity", "servers", "roles", "teams", "keys"];
+    const SECTIONS: [&str; 6] = [
+        "identity",
+        "servers",
+        "roles",
+        "teams",
+        "keys",
+        "rateLimitService",
+    ];
     let Some(path) = error.pointer.strip_prefix('/') else {
         return true;
     };

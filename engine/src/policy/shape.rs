@@ -14,7 +14,12 @@ pub(super) fn check(document: &mut Value, errors: &mut Errors) {
 
 /// Whether `value` can stay. What can be repaired within it, is.
 fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, errors: &mut Errors) -> bool {
-    match (shape, value) {
+    match (shape, &mut *value) {
+        (Shape::Number, Value::Number(number)) => {
+            let text = number.to_string();
+            *value = Value::String(text);
+            true
+        }
         (Shape::Bool, Value::Bool(_))
         | (Shape::Text, Value::String(_))
         | (Shape::Schema, Value::Object(_))
@@ -41,11 +46,11 @@ fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, errors: &mut Errors) -> b
             true
         }
         (shape, value) => {
-            errors.add(
-                PolicyError::new(at, "wrong type")
-                    .found(described(value))
-                    .allowed(expected(shape)),
-            );
+            let error = PolicyError::new(at, "wrong type")
+                .found(described(value))
+                .allowed(expected(shape));
+            let bare = matches!((shape, &*value), (Shape::Number | Shape::Count, Value::String(_)));
+            errors.add(error.hint_if(bare.then(|| "write the number without quotes".to_owned())));
             false
         }
     }
@@ -127,16 +132,21 @@ fn unknown(object: &Object, name: &str, at: &At<'_>) -> PolicyError {
             .found(quoted(name))
             .allowed(allowed);
     }
-    PolicyError::new(at, "unknown field")
+    let error = PolicyError::new(at, "unknown field")
         .found(quoted(name))
-        .allowed(allowed)
-        .nearest(name, valid())
+        .allowed(allowed);
+    match object.elsewhere.iter().find(|(known, _)| *known == name) {
+        Some((_, hint)) => error.hint(*hint),
+        None => error.nearest(name, valid()),
+    }
 }
 
 /// Stands for a required member that is missing or unusable: the place has been reported.
 fn placeholder(field: &Field) -> Value {
     match field.shape {
         Shape::Count => json!(1),
+        Shape::Number => json!("1"),
+        Shape::OneOf { names, .. } => json!(names.first()),
         _ => json!(""),
     }
 }
@@ -145,6 +155,7 @@ fn expected(shape: &Shape) -> String {
     match shape {
         Shape::Bool => "true or false".to_owned(),
         Shape::Count => "a whole number".to_owned(),
+        Shape::Number => "a number".to_owned(),
         Shape::Text => "a string".to_owned(),
         Shape::OneOf { names, .. } => alternatives(names),
         Shape::TextOrNull => "a string or null".to_owned(),

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::names;
-use crate::policy::error::{At, Errors, PolicyError, listed, quoted};
+use super::{names, teams, usage};
+use crate::policy::error::{At, Errors, PolicyError, quoted};
 use crate::policy::glob::{Glob, PatternIndex};
-use crate::policy::{Allowance, Identity, Key, KeyId, Role, RoleId, Team, TeamId, raw, time};
+use crate::policy::{Identity, Key, KeyId, Role, RoleId, Team, raw, time};
 
 /// What keys refer to.
 pub(super) struct Context<'a> {
     pub(super) roles: &'a [Role],
     pub(super) teams: &'a [Team],
     pub(super) identity: &'a Identity,
+    pub(super) limits: usage::Context<'a>,
 }
 
 /// The compiled keys and how to find them.
@@ -31,6 +32,7 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
         .enumerate()
         .map(|(index, role)| (&*role.name, RoleId::new(index)))
         .collect();
+    let teams = teams::by_name(context.teams.iter().map(|team| &*team.name));
     let mut list = Vec::with_capacity(raw.len());
     let mut owners = Owners::with_capacity(raw.len());
     let mut subjects = Vec::new();
@@ -47,7 +49,8 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
         let team = raw
             .team
             .0
-            .and_then(|team| find_team(&team, context.teams, &at.member("team"), errors));
+            .and_then(|team| teams::find(&team, &teams, &at.member("team"), errors));
+        let team = team.and_then(|id| Some((id, Rc::clone(&context.teams.get(id.index())?.name))));
         let key = Key {
             digests: digests(
                 &raw.sha256,
@@ -60,7 +63,7 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
             roles: find_roles(&raw.roles, &roles, &at.member("roles"), errors),
             team: team.as_ref().map(|(_, name)| Rc::clone(name)),
             team_id: team.map(|(id, _)| id),
-            allowance: Allowance::default(),
+            allowance: usage::allowance(raw.quotas, raw.budget, &context.limits, &at, errors),
             labels: check_labels(raw.labels, &at.member("labels"), errors),
             expires: raw
                 .expires
@@ -189,31 +192,15 @@ fn find_roles(
                 let mut names: Vec<&str> = known.keys().copied().collect();
                 names.sort_unstable();
                 let error = PolicyError::new(&at.element(index), "unknown role").found(quoted(name));
-                errors.add(error.allowed(defined(&names, "roles")).nearest(name, names));
+                errors.add(
+                    error
+                        .allowed(names::defined(&names, "roles"))
+                        .nearest(name, names),
+                );
             }
         }
     }
     roles
-}
-
-fn find_team(name: &str, teams: &[Team], at: &At<'_>, errors: &mut Errors) -> Option<(TeamId, Rc<str>)> {
-    let found = teams.iter().position(|team| *team.name == *name);
-    if let Some((index, team)) = found.and_then(|index| Some((index, teams.get(index)?))) {
-        return Some((TeamId::new(index), Rc::clone(&team.name)));
-    }
-    let names: Vec<&str> = teams.iter().map(|team| &*team.name).collect();
-    let error = PolicyError::new(at, "unknown team")
-        .found(quoted(name))
-        .allowed(defined(&names, "teams"));
-    errors.add(error.nearest(name, names));
-    None
-}
-
-fn defined(names: impl IntoIterator<Item = impl AsRef<str>>, what: &str) -> String {
-    match listed(names) {
-        none if none.is_empty() => format!("the policy defines no {what}"),
-        names => format!("the {what} {names}"),
-    }
 }
 
 fn check_labels(

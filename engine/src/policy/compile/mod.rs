@@ -5,8 +5,11 @@ mod keys;
 mod names;
 mod roles;
 mod servers;
+mod service;
 mod settings;
 mod teams;
+mod usage;
+mod window;
 
 use super::error::{At, Errors, PolicyError};
 use super::{Directory, Policy, raw};
@@ -20,16 +23,24 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
         let error = PolicyError::new(&root.member("version"), "unknown version of the policy format");
         errors.add(error.found(raw.version.to_string()).allowed("1"));
     }
-    let teams = teams::compile(raw.teams, errors);
     let identity = identity::compile(raw.identity, &raw.keys, errors);
     let servers = servers::compile(raw.servers, errors);
-    let roles = roles::compile(raw.roles, &servers.list, errors);
+    let server_names = servers.list.iter().map(|server| &*server.name).collect();
+    let roles = roles::compile(raw.roles, &server_names, errors);
+    let service = raw.rate_limit_service.0;
+    let rate_limit_service = service.map(|service| service::compile(service, errors));
+    let limits = usage::Context {
+        servers: &server_names,
+        engine: rate_limit_service.as_ref().map(|service| service.engine),
+    };
+    let teams = teams::compile(raw.teams, &limits, errors);
     let keys = keys::compile(
         raw.keys,
         &keys::Context {
             roles: &roles,
             teams: &teams,
             identity: &identity,
+            limits,
         },
         errors,
     );
@@ -49,7 +60,7 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
         roles,
         team_names: Directory::new(teams.iter().map(|team| &team.name)),
         teams,
-        rate_limit_service: None,
+        rate_limit_service,
         keys: keys.list,
         digests: keys.digests,
         subjects: keys.subjects,

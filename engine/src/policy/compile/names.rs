@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::policy::error::{At, Errors, PolicyError, quoted};
+use crate::policy::error::{At, Errors, PolicyError, listed, quoted};
 use crate::policy::glob::GlobSet;
 
 /// Longest name of a server, role, team or key, in bytes: names appear in metrics and logs.
@@ -51,4 +51,12 @@ pub(super) fn globs(patterns: Vec<String>, at: &At<'_>, errors: &mut Errors) -> 
         check_pattern(pattern, &at.element(index), errors);
     }
     GlobSet::new(patterns.into_iter().map(Rc::from))
+}
+
+/// The names that the policy defines, for people.
+pub(super) fn defined(names: impl IntoIterator<Item = impl AsRef<str>>, what: &str) -> String {
+    match listed(names) {
+        none if none.is_empty() => format!("the policy defines no {what}"),
+        names => format!("the {what} {names}"),
+    }
 }

@@ -6,16 +6,15 @@ use std::rc::Rc;
 use super::names;
 use crate::policy::error::{At, Errors, PolicyError, listed, quoted};
 use crate::policy::glob::{Glob, GlobSet};
-use crate::policy::{Role, Server, raw};
+use crate::policy::{Role, raw};
 
 pub(super) fn compile(
     raw: BTreeMap<String, raw::Role>,
-    servers: &[Server],
+    servers: &HashSet<&str>,
     errors: &mut Errors,
 ) -> Vec<Role> {
     let root = At::Root;
     let at = root.member("roles");
-    let servers: HashSet<&str> = servers.iter().map(|server| &*server.name).collect();
     raw.into_iter()
         .map(|(name, raw)| {
             let at = at.member(&name);
@@ -23,7 +22,7 @@ pub(super) fn compile(
             let mut grants = |field: &str, what: &str, patterns: Vec<String>| {
                 let at = at.member(field);
                 for (index, pattern) in patterns.iter().enumerate() {
-                    check(pattern, what, &servers, &at.element(index), errors);
+                    check(pattern, what, servers, &at.element(index), errors);
                 }
                 GlobSet::new(patterns.into_iter().map(Rc::from))
             };
@@ -44,7 +43,7 @@ pub(super) fn compile(
 }
 
 /// Reports a pattern that reaches no server.
-fn check(pattern: &str, what: &str, servers: &HashSet<&str>, at: &At<'_>, errors: &mut Errors) {
+pub(super) fn check(pattern: &str, what: &str, servers: &HashSet<&str>, at: &At<'_>, errors: &mut Errors) {
     if !names::check_pattern(pattern, at, errors) {
         return;
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::{names, settings};
+use super::{names, settings, usage};
 use crate::policy::error::{At, Errors, PolicyError, quoted};
 use crate::policy::places::Places;
 use crate::policy::{Cost, Server, ServerId, Tool, raw};
@@ -45,6 +45,10 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Server>, errors: &mut Errors) -
             let problem = format!("the server {} is at the same path and host", quoted(other));
             errors.add(PolicyError::new(&at.member("path"), problem).found(quoted(&path)));
         }
+        let cost = Cost {
+            per_call: usage::cost(raw.cost, &at.member("cost"), errors).unwrap_or_default(),
+            per_kib: usage::cost(raw.cost_per_kib, &at.member("costPerKiB"), errors).unwrap_or_default(),
+        };
         let server = Server {
             path,
             host,
@@ -55,8 +59,8 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Server>, errors: &mut Errors) -
             unlisted_tools: raw.unlisted_tools,
             schemas: raw.schemas,
             integrity: raw.integrity,
-            cost: Cost::default(),
-            tools: tools(raw.tools, &at.member("tools"), errors),
+            cost,
+            tools: tools(raw.tools, cost, &at.member("tools"), errors),
             name: Rc::from(name),
         };
         servers.list.push(server);
@@ -156,7 +160,13 @@ fn check_host(host: &str, at: &At<'_>, errors: &mut Errors) -> Option<String> {
     None
 }
 
-fn tools(raw: BTreeMap<String, raw::Tool>, at: &At<'_>, errors: &mut Errors) -> HashMap<Rc<str>, Tool> {
+/// `default` is what a call costs where the tool does not say.
+fn tools(
+    raw: BTreeMap<String, raw::Tool>,
+    default: Cost,
+    at: &At<'_>,
+    errors: &mut Errors,
+) -> HashMap<Rc<str>, Tool> {
     let mut tools = HashMap::with_capacity(raw.len());
     for (name, raw) in raw {
         let at = at.member(&name);
@@ -164,8 +174,13 @@ fn tools(raw: BTreeMap<String, raw::Tool>, at: &At<'_>, errors: &mut Errors) -> 
         let schema = raw.input_schema.0;
         let input_schema =
             schema.and_then(|schema| compile_schema(schema, &at.member("inputSchema"), errors));
+        let per_call = usage::cost(raw.cost, &at.member("cost"), errors);
+        let per_kib = usage::cost(raw.cost_per_kib, &at.member("costPerKiB"), errors);
+        let cost = Cost {
+            per_call: per_call.unwrap_or(default.per_call),
+            per_kib: per_kib.unwrap_or(default.per_kib),
+        };
         let name: Rc<str> = Rc::from(name);
-        let cost = Cost::default();
         let tool = Tool {
             name: Rc::clone(&name),
             input_schema,

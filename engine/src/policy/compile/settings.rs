@@ -28,7 +28,12 @@ pub(super) fn limits(raw: &raw::Limits, errors: &mut Errors) -> Limits {
         let error = PolicyError::new(&at.member("batches"), "not supported yet");
         errors.add(error.found("true").allowed("false"));
     }
-    let body_timeout = body_timeout(&raw.body_timeout, &at.member("bodyTimeout"), errors);
+    let body_timeout = duration(
+        &raw.body_timeout,
+        (MAX_BODY_TIMEOUT, "1h"),
+        &at.member("bodyTimeout"),
+        errors,
+    );
     Limits {
         request_bytes,
         result_bytes,
@@ -38,14 +43,20 @@ pub(super) fn limits(raw: &raw::Limits, errors: &mut Errors) -> Limits {
     }
 }
 
-fn body_timeout(text: &str, at: &At<'_>, errors: &mut Errors) -> Duration {
+/// A duration above zero and up to a bound, which comes with its text.
+pub(super) fn duration(
+    text: &str,
+    (most, most_text): (Duration, &str),
+    at: &At<'_>,
+    errors: &mut Errors,
+) -> Duration {
     match duration::parse(text) {
         Ok(timeout) => {
-            if timeout.is_zero() || timeout > MAX_BODY_TIMEOUT {
+            if timeout.is_zero() || timeout > most {
                 errors.add(
                     PolicyError::new(at, "out of bounds")
                         .found(quoted(text))
-                        .allowed("more than \"0s\", up to \"1h\""),
+                        .allowed(format!("more than \"0s\", up to \"{most_text}\"")),
                 );
             }
             timeout

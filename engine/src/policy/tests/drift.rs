@@ -74,19 +74,12 @@ fn every_field_of_the_format_is_accepted_or_not_supported_yet() {
     pointers.sort_unstable();
     let expected = [
         "/approvals",
-        "/keys/eng-staging/budget",
         "/keys/eng-staging/loops",
-        "/keys/eng-staging/quotas",
-        "/rateLimitService",
         "/roles/reader/rules",
         "/servers/docs/breaker",
         "/servers/docs/integrity",
-        "/servers/docs/tools/run_sql/cost",
         "/servers/docs/tools/run_sql/pin",
         "/servers/docs/tools/run_sql/rules",
-        "/servers/docs/tools/search_docs/cost",
-        "/teams/engineering/budget",
-        "/teams/engineering/quotas",
     ];
     assert_eq!(pointers, expected);
 }
@@ -128,6 +121,10 @@ fn same(shape: &Shape, schema: &serde_json::Value, root: &serde_json::Value, pla
     match shape {
         Shape::Bool => assert_eq!(resolved["type"], "boolean", "{place}"),
         Shape::Count => assert_eq!(resolved["type"], "integer", "{place}"),
+        Shape::Number => assert!(
+            resolved["type"] == "number" || resolved["type"] == "integer",
+            "{place}"
+        ),
         Shape::Text => assert_eq!(resolved["type"], "string", "{place}"),
         Shape::TextOrNull => assert_eq!(resolved["type"], serde_json::json!(["string", "null"]), "{place}"),
         Shape::Schema => assert_eq!(resolved["type"], "object", "{place}"),

@@ -4,6 +4,7 @@ mod bad;
 mod drift;
 mod good;
 mod lint;
+mod usage;
 
 use super::*;
 
