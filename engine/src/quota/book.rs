@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use super::charge::Limiter;
+use super::gcra::Limiter;
 use crate::policy::{
-    Allowance, Budget, Cost, Each, KeyId, OnError, Policy, Quota, RateLimitService, Scope, Server, TeamId,
+    Allowance, Budget, Cost, Each, GlobSet, KeyId, OnError, Policy, Quota, RateLimitService, Scope, Server, TeamId,
 };
 
 /// Every limit of a policy.
@@ -245,6 +245,11 @@ impl Book {
         (!quotas.is_empty()).then_some(Bill { lines: quotas, cost })
     }
 
+    /// Every key and team that has limits.
+    pub fn owners(&self) -> &[Owner] {
+        &self.owners
+    }
+
     /// The limit that a reference names, and its owner.
     pub fn limit(&self, at: LimitRef) -> Option<(&Owner, &Limit)> {
         let owner = self.owners.get(at.owner as usize)?;
@@ -331,14 +336,14 @@ impl Owners {
 
 /// The first id that no limit has yet: quotas that differ in their amounts only are told apart by their order.
 fn unused(limits: &[Limit], id: impl Fn(u64) -> u64) -> u64 {
-    (0..)
+    (0..=limits.len() as u64)
         .map(id)
         .find(|id| limits.iter().all(|limit| limit.id != *id))
         .unwrap_or_default()
 }
 
 fn quota_id(kind: OwnerKind, name: &str, quota: &Quota, ordinal: u64) -> u64 {
-    let on: Vec<&str> = quota.on.iter().flat_map(|on| on.patterns()).collect();
+    let on: Vec<&str> = quota.on.iter().flat_map(GlobSet::patterns).collect();
     let on = on.join("\n");
     let each = match quota.each {
         None => "all",

@@ -8,8 +8,17 @@
 //! Local counts live in the [`Store`](crate::store::Store), global ones in the rate limit service.
 
 mod book;
+mod budget;
+mod calendar;
 mod charge;
+mod debt;
+mod entry;
+mod gcra;
 mod global;
+mod record;
+mod slot;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use book::{Bill, Book, Call, Limit, LimitRef, Line, Owner, OwnerKind, Part, What};
