@@ -270,6 +270,7 @@ objects! {
     /// A service that speaks Envoy's rate limit protocol (`envoy.service.ratelimit.v3`).
     RateLimitService {
         /// The Envoy cluster of the service.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
         cluster: String,
         /// The domain of the descriptors. The service's own configuration must have it.
         #[serde(default = "domain")]

@@ -1,5 +1,7 @@
 //! Text to raw: strict JSON first, then the shape.
 
+use std::collections::HashMap;
+
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -17,8 +19,8 @@ const LIMITS: json::Limits = json::Limits {
 /// say anything more about.
 pub(super) fn read(text: &[u8]) -> Result<(raw::Policy, Errors), PolicyErrors> {
     let mut errors = Errors::default();
-    let mut document = parse(text)?;
-    shape::check(&mut document, &mut errors);
+    let (mut document, numbers) = parse(text)?;
+    shape::check(&mut document, &numbers, &mut errors);
     if errors.iter().any(leaves_a_gap) {
         return Err(errors.into_errors());
     }
@@ -54,7 +56,8 @@ fn leaves_a_gap(error: &PolicyError) -> bool {
     }
 }
 
-fn parse(text: &[u8]) -> Result<Value, PolicyErrors> {
+/// The document, and those of its numbers that only their text tells exactly.
+fn parse(text: &[u8]) -> Result<(Value, LongNumbers), PolicyErrors> {
     let strict = json::parse(text, &LIMITS).map_err(|error| {
         let problem = format!("not JSON as it is accepted here: {}", error.kind);
         let key = (error.kind == ErrorKind::DuplicateKey)
@@ -64,9 +67,41 @@ fn parse(text: &[u8]) -> Result<Value, PolicyErrors> {
         let found = key.map_or(place.clone(), |key| format!("{} {place}", quoted(key)));
         PolicyErrors(vec![PolicyError::new(&At::Root, problem).found(found)])
     });
-    strict?;
-    serde_json::from_slice(text)
-        .map_err(|error| PolicyErrors(vec![PolicyError::new(&At::Root, format!("not JSON: {error}"))]))
+    let strict = strict?;
+    let document = serde_json::from_slice(text)
+        .map_err(|error| PolicyErrors(vec![PolicyError::new(&At::Root, format!("not JSON: {error}"))]))?;
+    let mut numbers = LongNumbers::new();
+    if text
+        .chunk_by(|a, b| is_of_number(*a) && is_of_number(*b))
+        .any(|run| run.len() > EXACT)
+    {
+        collect(strict, &At::Root, &mut numbers);
+    }
+    Ok((document, numbers))
+}
+
+/// Numbers as written, by pointer: those with more digits than a float keeps.
+pub(super) type LongNumbers = HashMap<String, String>;
+
+/// A float gives back every number that is written with this many digits.
+const EXACT: usize = 15;
+
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'.'
+}
+
+fn collect(value: json::Value<'_>, at: &At<'_>, numbers: &mut LongNumbers) {
+    if let Some(object) = value.as_object() {
+        for (name, value) in object.members() {
+            collect(value, &at.member(&name), numbers);
+        }
+    } else if let Some(array) = value.as_array() {
+        for (index, value) in array.elements().enumerate() {
+            collect(value, &at.element(index), numbers);
+        }
+    } else if value.kind() == json::Kind::Number && value.raw().len() > EXACT {
+        numbers.insert(at.pointer(), value.raw().to_owned());
+    }
 }
 
 /// Line and column for people, both from 1.

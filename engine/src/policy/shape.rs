@@ -1,22 +1,37 @@
 //! The document's shape against the table of fields: every misfit at once.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use super::error::{At, Errors, PolicyError, listed, quoted};
 use super::fields::{Field, Object, POLICY, Shape};
+use super::read::LongNumbers;
 
 /// Reports every member that does not fit and takes it out, so that the rest can still be judged.
-pub(super) fn check(document: &mut Value, errors: &mut Errors) {
-    if !fits(&Shape::Object(&POLICY), document, &At::Root, errors) {
+pub(super) fn check(document: &mut Value, numbers: &LongNumbers, errors: &mut Errors) {
+    let mut check = Check { numbers, errors };
+    if !fits(&Shape::Object(&POLICY), document, &At::Root, &mut check) {
         *document = json!({ "version": 1 });
     }
 }
 
+struct Check<'a> {
+    numbers: &'a LongNumbers,
+    errors: &'a mut Errors,
+}
+
+impl Check<'_> {
+    /// A number as it was written, or in another way that tells the same number.
+    fn written(&self, number: &Number, at: &At<'_>) -> String {
+        let long = (!self.numbers.is_empty()).then(|| self.numbers.get(&at.pointer()));
+        long.flatten().cloned().unwrap_or_else(|| number.to_string())
+    }
+}
+
 /// Whether `value` can stay. What can be repaired within it, is.
-fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, errors: &mut Errors) -> bool {
+fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, check: &mut Check<'_>) -> bool {
     match (shape, &mut *value) {
         (Shape::Number, Value::Number(number)) => {
-            let text = number.to_string();
+            let text = check.written(number, at);
             *value = Value::String(text);
             true
         }
@@ -25,24 +40,24 @@ fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, errors: &mut Errors) -> b
         | (Shape::Schema, Value::Object(_))
         | (Shape::TextOrNull, Value::String(_) | Value::Null) => true,
         (Shape::Count, Value::Number(number)) if number.is_u64() => true,
-        (Shape::OneOf { names, later }, Value::String(name)) => one_of(names, later, name, at, errors),
+        (Shape::OneOf { names, later }, Value::String(name)) => one_of(names, later, name, at, check),
         (Shape::List(shape), Value::Array(elements)) => {
             // A list with a misfit goes as a whole: without the misfit, later elements would be
             // reported at the wrong index.
             let misfits = elements.iter_mut().enumerate();
             misfits
                 .filter_map(|(index, element)| {
-                    (!fits(shape, element, &at.element(index), errors)).then_some(())
+                    (!fits(shape, element, &at.element(index), check)).then_some(())
                 })
                 .count()
                 == 0
         }
         (Shape::Map(shape), Value::Object(members)) => {
-            map(shape, members, at, errors);
+            map(shape, members, at, check);
             true
         }
         (Shape::Object(object), Value::Object(members)) => {
-            fields(object, members, at, errors);
+            fields(object, members, at, check);
             true
         }
         (shape, value) => {
@@ -50,13 +65,15 @@ fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, errors: &mut Errors) -> b
                 .found(described(value))
                 .allowed(expected(shape));
             let bare = matches!((shape, &*value), (Shape::Number | Shape::Count, Value::String(_)));
-            errors.add(error.hint_if(bare.then(|| "write the number without quotes".to_owned())));
+            check
+                .errors
+                .add(error.hint_if(bare.then(|| "write the number without quotes".to_owned())));
             false
         }
     }
 }
 
-fn one_of(names: &[&str], later: &[&str], name: &str, at: &At<'_>, errors: &mut Errors) -> bool {
+fn one_of(names: &[&str], later: &[&str], name: &str, at: &At<'_>, check: &mut Check<'_>) -> bool {
     if names.contains(&name) {
         return true;
     }
@@ -68,7 +85,7 @@ fn one_of(names: &[&str], later: &[&str], name: &str, at: &At<'_>, errors: &mut 
     let error = PolicyError::new(at, problem)
         .found(quoted(name))
         .allowed(alternatives(names));
-    errors.add(if later.contains(&name) {
+    check.errors.add(if later.contains(&name) {
         error
     } else {
         error.nearest(name, names)
@@ -77,10 +94,10 @@ fn one_of(names: &[&str], later: &[&str], name: &str, at: &At<'_>, errors: &mut 
 }
 
 /// An entry that cannot stay becomes an empty one, so that its name can still be referred to.
-fn map(shape: &Shape, members: &mut Map<String, Value>, at: &At<'_>, errors: &mut Errors) {
+fn map(shape: &Shape, members: &mut Map<String, Value>, at: &At<'_>, check: &mut Check<'_>) {
     members.retain(|name, value| {
         let at = at.member(name);
-        if fits(shape, value, &at, errors) {
+        if fits(shape, value, &at, check) {
             return true;
         }
         if let Shape::Object(object) = shape {
@@ -95,20 +112,22 @@ fn map(shape: &Shape, members: &mut Map<String, Value>, at: &At<'_>, errors: &mu
     });
 }
 
-fn fields(object: &Object, members: &mut Map<String, Value>, at: &At<'_>, errors: &mut Errors) {
+fn fields(object: &Object, members: &mut Map<String, Value>, at: &At<'_>, check: &mut Check<'_>) {
     members.retain(|name, value| {
         let at = at.member(name);
         if let Some(field) = object.fields.iter().find(|field| field.name == name) {
-            return fits(&field.shape, value, &at, errors);
+            return fits(&field.shape, value, &at, check);
         }
-        errors.add(unknown(object, name, &at));
+        check.errors.add(unknown(object, name, &at));
         false
     });
     for field in object.fields.iter().filter(|field| field.required) {
         if !members.contains_key(field.name) {
             let at = at.member(field.name);
-            if !errors.iter().any(|error| error.pointer == at.pointer()) {
-                errors.add(PolicyError::new(&at, "missing").allowed(expected(&field.shape)));
+            if !check.errors.iter().any(|error| error.pointer == at.pointer()) {
+                check
+                    .errors
+                    .add(PolicyError::new(&at, "missing").allowed(expected(&field.shape)));
             }
             members.insert(field.name.to_owned(), placeholder(field));
         }

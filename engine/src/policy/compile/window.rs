@@ -62,18 +62,18 @@ pub(super) fn check_fixed(window: &Window, engine: ServiceEngine, at: &At<'_>, e
 
 /// The nearest lengths that work, for people.
 fn nearest(length: Duration, engine: ServiceEngine) -> String {
-    let works = |seconds: u64| match engine {
-        ServiceEngine::Limitador => seconds > 0,
-        ServiceEngine::Envoyproxy => {
-            (DAY..=YEAR).contains(&seconds) || (seconds > 0 && DAY.is_multiple_of(seconds))
+    let seconds = length.as_secs();
+    let (below, above) = match engine {
+        ServiceEngine::Envoyproxy if seconds >= YEAR => (YEAR, None),
+        ServiceEngine::Envoyproxy if seconds < DAY => {
+            let works = |length: &u64| DAY.is_multiple_of(*length);
+            let below = (1..=seconds).rev().find(works);
+            (below.unwrap_or(0), (seconds + 1..=DAY).find(works))
         }
+        _ => (seconds, Some(seconds + 1)),
     };
-    // A day works, so neither walk is longer than a day; from beyond a year it starts at a year.
-    let below = length.as_secs().min(YEAR);
-    let below = (1..=below).rev().take(86_400).find(|seconds| works(*seconds));
-    let above = length.as_secs() + 1;
-    let above = (above..=above.max(DAY)).find(|seconds| works(*seconds));
-    let texts: Vec<String> = below.into_iter().chain(above).map(shown).collect();
+    let works = Some(below).filter(|length| *length > 0).into_iter().chain(above);
+    let texts: Vec<String> = works.map(shown).collect();
     format!("did you mean {}?", texts.join(" or "))
 }
 
@@ -88,18 +88,13 @@ fn shown(seconds: u64) -> String {
 
 /// What somebody meant who wrote another unit.
 fn meant(text: &str) -> Option<String> {
-    let days = match text {
-        "week" => "7d",
-        "month" => "30d",
-        "year" => "365d",
+    Some(match text {
+        "week" => "did you mean \"7d\"?".to_owned(),
+        "month" => "did you mean \"30d\"? Calendar months are for budgets".to_owned(),
+        "year" => "did you mean \"365d\"?".to_owned(),
         _ => {
             let name = suggest::nearest(text, NAMED.iter().map(|(name, _)| name))?;
-            return Some(format!("did you mean {}?", quoted(&name)));
+            format!("did you mean {}?", quoted(&name))
         }
-    };
-    Some(format!(
-        "did you mean \"{days}\"? Calendar months are for budgets"
-    ))
-    .filter(|_| text == "month")
-    .or_else(|| Some(format!("did you mean \"{days}\"?")))
+    })
 }

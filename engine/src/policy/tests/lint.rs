@@ -65,12 +65,76 @@ const CASES: &[Case] = &[
         r#"{"version":1,"identity":{"jwt":{}}}"#,
         &[("/identity/jwt", "no key has subjects")],
     ),
+    // Limits that are meant as they are.
+    (
+        r#"{"version":1,"identity":{"jwt":{}},"servers":{"d":{"path":"/d","tools":{"t":{"cost":5}}}},"roles":{"r":{"allow":["d/*"]}},
+            "teams":{"top":{"budget":{"limit":5,"per":"total","scope":"global"}},"t":{"parent":"top","quotas":[{"limit":1,"per":"day","each":"subject","on":"*/x"}]}},
+            "keys":{"k":{"subjects":["a*"],"roles":["r"],"team":"t","quotas":[{"limit":1,"per":"day","on":"d/t"},{"limit":2,"per":"day","on":"*/t*"}]},
+                "l":{"sha256":["$A"],"roles":["r"],"team":"t","budget":{"limit":9,"per":"day","scope":"global"}}},
+            "rateLimitService":{"cluster":"x","engine":"limitador","onError":"local"}}"#,
+        &[],
+    ),
+    (
+        r#"{"version":1,"servers":{"d":{"path":"/d","tools":{"t":{"cost":5},"u":{"cost":7},"free":{}}},"e":{"path":"/e","cost":2}},
+            "roles":{"all":{"allow":["*/*"]},"no":{"deny":["*/u"]},"free":{"allow":["d/free"]}},
+            "teams":{"free":{"budget":{"limit":5,"per":"day"}},"top":{"budget":{"limit":6.999999,"per":"day"},"quotas":[{"limit":1,"per":"day","each":"subject"}]},"sub":{"parent":"top"}},
+            "keys":{"all":{"sha256":["$A"],"roles":["all"],"team":"sub"},
+                "most":{"sha256":["$B"],"roles":["all","no"],"budget":{"limit":4,"per":"month"},
+                    "quotas":[{"limit":1,"per":"day","on":"d/u"},{"limit":1,"per":"day","on":"*/u"},{"limit":1,"per":"day","each":"subject"}]},
+                "free":{"sha256":["$C"],"roles":["free"],"team":"free","budget":{"limit":4,"per":"total"},
+                    "quotas":[{"limit":1,"per":"day","on":"d/t"},{"limit":1,"per":"day","on":"e/*"},{"limit":1,"per":"day","on":"d/f*"}]}},
+            "rateLimitService":{"cluster":"x"}}"#,
+        &[
+            ("/teams/free/budget", "forgotten when Envoy restarts"),
+            (
+                "/teams/free/budget",
+                "nothing that a key of the team can call has a cost",
+            ),
+            ("/teams/top/budget", "forgotten when Envoy restarts"),
+            (
+                "/teams/top/budget/limit",
+                "\"d/u\" costs 7, more than the whole budget",
+            ),
+            ("/teams/top/quotas/0/each", "no JWT presents a key of the team"),
+            ("/keys/most/budget", "with \"scope\": \"global\" it is kept"),
+            (
+                "/keys/most/budget/limit",
+                "\"d/t\" costs 5, more than the whole budget",
+            ),
+            ("/keys/most/quotas/0/on", "grant nothing that \"d/u\" matches"),
+            ("/keys/most/quotas/2/each", "no JWT presents the key"),
+            ("/keys/free/budget", "forgotten when Envoy restarts"),
+            ("/keys/free/budget", "nothing that the key can call has a cost"),
+            ("/keys/free/quotas/0/on", "grant nothing that \"d/t\" matches"),
+            ("/keys/free/quotas/1/on", "grant nothing that \"e/*\" matches"),
+            ("/rateLimitService", "never asked"),
+        ],
+    ),
+    // Roles that only a JWT names could grant anything.
+    (
+        r#"{"version":1,"identity":{"jwt":{"rolesClaim":"r"}},"servers":{"d":{"path":"/d","cost":2}},"roles":{"none":{"allow":["d/x"]},"all":{"allow":["d/*"]}},
+            "keys":{"k":{"subjects":["a"],"roles":["none"],"quotas":[{"limit":1,"per":"day","on":"d/y"}],"budget":{"limit":4,"per":"day","scope":"global"}}},
+            "rateLimitService":{"cluster":"x","onError":"allow"}}"#,
+        &[("/rateLimitService/onError", "global limits limit nothing")],
+    ),
+    (
+        r#"{"version":1,"servers":{"d":{"path":"/d","unlistedTools":"deny","cost":2,"costPerKiB":1,"tools":{"t":{"cost":0,"costPerKiB":0.1},"u":{"cost":0,"costPerKiB":0}}}},
+            "roles":{"r":{"allow":["d/*"]},"u":{"allow":["d/u"]}},
+            "keys":{"k":{"sha256":["$A"],"roles":["r"],"budget":{"limit":1,"per":"day","scope":"global"}},
+                "u":{"sha256":["$B"],"roles":["u"],"budget":{"limit":1,"per":"day","scope":"global"}}},
+            "rateLimitService":{"cluster":"x"}}"#,
+        &[("/keys/u/budget", "has a cost")],
+    ),
 ];
 
 #[test]
 fn what_is_probably_not_meant_is_told() {
     for (text, expected) in CASES {
-        let warnings = lint(&compiled(&text.replace("$A", &hash(1))), 1_767_225_600);
+        let text = text
+            .replace("$A", &hash(1))
+            .replace("$B", &hash(2))
+            .replace("$C", &hash(3));
+        let warnings = lint(&compiled(&text), 1_767_225_600);
         let mut left: Vec<_> = warnings.iter().collect();
         for (pointer, fragment) in *expected {
             let Some(index) = left

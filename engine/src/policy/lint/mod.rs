@@ -1,9 +1,12 @@
 //! What is allowed in a policy and yet probably not meant.
 
+mod reach;
+mod usage;
+
 use std::collections::HashSet;
 
 use super::error::{At, quoted};
-use super::{Key, KeyId, Policy, Role, RoleId, Schemas, Server, UnlistedTools};
+use super::{Key, KeyId, Policy, Role, RoleId, Schemas, Server, TeamId, UnlistedTools};
 use crate::mcp::method;
 
 /// Something that is probably not meant.
@@ -39,6 +42,7 @@ pub fn lint(policy: &Policy, now: u64) -> Vec<Warning> {
         lint.key(key);
     }
     lint.overlaps();
+    lint.usage();
     lint.warnings
 }
 
@@ -153,13 +157,13 @@ impl Lint<'_> {
     }
 
     fn teams(&mut self) {
-        let used: HashSet<&str> = self
-            .policy
-            .keys()
-            .filter_map(|(_, key)| key.team.as_deref())
-            .collect();
         let policy = self.policy;
-        for (_, team) in policy.teams().filter(|(_, team)| !used.contains(&*team.name)) {
+        let used: HashSet<TeamId> = policy
+            .keys()
+            .flat_map(|(key, _)| policy.teams_of(key))
+            .map(|(id, _)| id)
+            .collect();
+        for (_, team) in policy.teams().filter(|(id, _)| !used.contains(id)) {
             self.warn(
                 &At::Root.member("teams").member(&team.name),
                 "no key belongs to this team",
