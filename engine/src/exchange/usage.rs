@@ -54,16 +54,17 @@ impl Exchange {
                 return BodyStep::Reply(self.fault());
             }
         };
-        let Some(asked) = asking.asks.pop() else {
+        let Some(mut asked) = asking.asks.pop() else {
             return BodyStep::Reply(self.fault());
         };
-        match engine.book.read(&asked, reply) {
+        match engine.book.read(&mut asked, reply) {
             Answer::Within => {
                 self.record.rate_limit = Some("within".to_owned());
                 self.ask(*asking)
             }
             Answer::Over(over) => {
                 self.record.rate_limit = Some("over".to_owned());
+                asking.asks.push(asked);
                 engine.book.unasked(&asking.asks, store);
                 self.take_back(&engine, *asking, &No::Over(over), store, now)
             }

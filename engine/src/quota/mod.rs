@@ -23,5 +23,7 @@ mod text;
 
 pub use book::{Bill, Book, Call, Limit, LimitRef, Line, Owner, OwnerKind, Part, What};
 pub use charge::{Over, Receipt, Stop};
-pub use global::{Answer, Ask};
+pub use global::{Answer, Ask, FileLimit};
+#[cfg(test)]
+pub(crate) use global::fake;
 pub use text::{describe, sentence};
