@@ -15,7 +15,7 @@ pub(super) enum Misfit {
     Negative,
     /// It is more than [`MAX`].
     TooLarge,
-    /// It has more than six decimals; the next larger amount that has not.
+    /// It has more than six decimals; the nearest amount above zero that has not.
     TooFine(Micros),
 }
 
@@ -42,17 +42,22 @@ pub(super) fn parse(number: &str) -> Result<Micros, Misfit> {
         .saturating_add(6);
     let significant = significant.trim_start_matches('0');
     let kept = length(significant).saturating_add(shift.min(0)).max(0);
-    let kept = significant.get(..usize::try_from(kept).unwrap_or_default());
-    let kept = kept.filter(|kept| !kept.is_empty()).unwrap_or("0");
+    let kept = usize::try_from(kept).unwrap_or_default();
+    let (kept, cut) = significant.split_at_checked(kept).unwrap_or((significant, ""));
+    let kept = if kept.is_empty() { "0" } else { kept };
     let scale = u32::try_from(shift.max(0)).unwrap_or(u32::MAX);
     let micros = kept
         .parse()
         .ok()
-        .and_then(|kept: u64| kept.checked_mul(10_u64.checked_pow(scale)?));
-    match micros.filter(|micros| *micros <= MAX.0) {
+        .and_then(|kept: u64| kept.checked_mul(10_u64.checked_pow(scale)?))
+        .filter(|micros| *micros < MAX.0 || (*micros == MAX.0 && cut.is_empty()));
+    match micros {
         None => Err(Misfit::TooLarge),
-        Some(micros) if shift < 0 => Err(Misfit::TooFine(Micros(micros.saturating_add(1)))),
-        Some(micros) => Ok(Micros(micros)),
+        Some(micros) if cut.is_empty() => Ok(Micros(micros)),
+        Some(micros) => {
+            let nearest = micros + u64::from(cut.as_bytes() >= b"5");
+            Err(Misfit::TooFine(Micros(nearest.max(1))))
+        }
     }
 }
 
@@ -113,7 +118,10 @@ mod tests {
             ("0.0000001", Misfit::TooFine(Micros(1))),
             ("1e-99999999999999999999999", Misfit::TooFine(Micros(1))),
             ("0.0025005", Misfit::TooFine(Micros(2_501))),
-            ("1.00000000000000000001", Misfit::TooFine(Micros(1_000_001))),
+            ("1.00000000000000000001", Misfit::TooFine(Micros(1_000_000))),
+            ("1.0000005", Misfit::TooFine(Micros(1_000_001))),
+            ("0.00000000009", Misfit::TooFine(Micros(1))),
+            ("1000000000000.0000001", Misfit::TooLarge),
         ] {
             assert_eq!(parse(text), Err(misfit), "{text}");
         }

@@ -64,6 +64,10 @@ const fn one_of(names: &'static [&'static str]) -> Shape {
     Shape::OneOf { names, later: &[] }
 }
 
+const COST: &str = "cost belongs to a server or to one of its tools";
+const BUDGET_OWNER: &str = "a budget belongs to a key or a team";
+const QUOTAS_OWNER: &str = "quotas belong to a key or a team";
+
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const MODE: Shape = one_of(&["enforce", "shadow"]);
 
@@ -146,7 +150,7 @@ static SERVER: Object = Object {
             "quotas",
             "quotas belong to a key or a team; \"on\": \"<server>/*\" makes one count this server's tools only",
         ),
-        ("budget", "a budget belongs to a key or a team"),
+        ("budget", BUDGET_OWNER),
     ],
 };
 
@@ -162,7 +166,7 @@ static TOOL: Object = Object {
             "quotas",
             "quotas belong to a key or a team; \"on\": \"<server>/<tool>\" makes one count this tool only",
         ),
-        ("budget", "a budget belongs to a key or a team"),
+        ("budget", BUDGET_OWNER),
     ],
 };
 
@@ -176,8 +180,10 @@ static ROLE: Object = Object {
     ],
     later: &["rules", "loops"],
     elsewhere: &[
-        ("quotas", "quotas belong to a key or a team"),
-        ("budget", "a budget belongs to a key or a team"),
+        ("quotas", QUOTAS_OWNER),
+        ("budget", BUDGET_OWNER),
+        ("cost", COST),
+        ("costPerKiB", COST),
     ],
 };
 
@@ -188,7 +194,11 @@ static TEAM: Object = Object {
         field("parent", Shape::Text),
     ],
     later: &["loops"],
-    elsewhere: &[("roles", "roles belong to keys")],
+    elsewhere: &[
+        ("roles", "roles belong to keys"),
+        ("cost", COST),
+        ("costPerKiB", COST),
+    ],
 };
 
 static KEY: Object = Object {
@@ -205,7 +215,11 @@ static KEY: Object = Object {
         field("mode", MODE),
     ],
     later: &["loops", "rules"],
-    elsewhere: &[("parent", "a team has a parent, a key has a \"team\"")],
+    elsewhere: &[
+        ("parent", "a team has a parent, a key has a \"team\""),
+        ("cost", COST),
+        ("costPerKiB", COST),
+    ],
 };
 
 const QUOTAS: Shape = Shape::List(&Shape::Object(&QUOTA));

@@ -135,7 +135,7 @@ fn budget(raw: &raw::Budget, context: &Context<'_>, at: &At<'_>, errors: &mut Er
     let limit_at = at.member("limit");
     let limit = amount(&raw.limit, &limit_at, errors, FORBID)?;
     if limit == Micros(0) {
-        let error = PolicyError::new(&limit_at, "a budget of nothing").found(raw.limit.0.as_str());
+        let error = PolicyError::new(&limit_at, "a budget of nothing").found(shown(&raw.limit.0));
         errors.add(
             error
                 .allowed(format!("more than {}", amount::ALLOWED))
@@ -175,7 +175,7 @@ fn amount(raw: &raw::Number, at: &At<'_>, errors: &mut Errors, instead: &str) ->
         Err(Misfit::TooLarge) => ("too much", NO_LIMIT.to_owned()),
         Err(Misfit::TooFine(near)) => ("more than six decimals", format!("did you mean {near}?")),
     };
-    let error = PolicyError::new(at, problem).found(raw.0.as_str());
+    let error = PolicyError::new(at, problem).found(shown(&raw.0));
     errors.add(error.allowed(amount::ALLOWED).hint(hint));
     None
 }
@@ -200,7 +200,16 @@ fn calls(raw: &raw::Number, at: &At<'_>, errors: &mut Errors, instead: &str) -> 
         Err(Misfit::Negative) => ("out of bounds", instead),
         Err(Misfit::TooLarge) => ("out of bounds", NO_LIMIT),
     };
-    let error = PolicyError::new(at, problem).found(raw.0.as_str());
+    let error = PolicyError::new(at, problem).found(shown(&raw.0));
     errors.add(error.allowed(CALLS).hint(hint));
     None
+}
+
+/// A number for people: as written, cut if long.
+fn shown(number: &str) -> String {
+    const SHOWN: usize = 40;
+    match number.split_at_checked(SHOWN) {
+        Some((start, rest)) if !rest.is_empty() => format!("{start}…"),
+        _ => number.to_owned(),
+    }
 }

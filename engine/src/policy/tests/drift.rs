@@ -165,8 +165,30 @@ fn the_json_schema_judges_like_the_compiler() {
         r#"{"version":1,"servers":{"d":{"path":"/d","tools":{"t":{"inputSchema":{"type":"object"}}}}}}"#
     ));
     for text in [
+        r#"{"version":1,"servers":{"d":{"path":"/d","cost":0.000001,"tools":{"t":{"cost":0,"costPerKiB":1e12}}}}}"#,
+        r#"{"version":1,"teams":{"t":{"parent":"u","budget":{"limit":0.01,"per":"total"}},"u":{}}}"#,
+        r#"{"version":1,"teams":{"t":{"quotas":[{"limit":4294967295,"per":"3650d","burst":1,"each":"subject","scope":"local"},{"limit":1,"per":"0.5s"}]}}}"#,
+        r#"{"version":1,"rateLimitService":{"cluster":"c","timeout":"50ms","onError":"local","engine":"limitador"}}"#,
+    ] {
+        assert!(judge(text), "{text}");
+        super::compiled(text);
+    }
+    for text in [
         "{}",
         r#"{"version":2}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","cost":-0.1}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","cost":"1"}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","tools":{"t":{"costPerKiB":1.1e12}}}}}"#,
+        r#"{"version":1,"teams":{"t":{"quotas":[{"limit":0,"per":"day"}]}}}"#,
+        r#"{"version":1,"teams":{"t":{"quotas":[{"limit":1.5,"per":"day"}]}}}"#,
+        r#"{"version":1,"teams":{"t":{"quotas":[{"limit":4294967296,"per":"day"}]}}}"#,
+        r#"{"version":1,"teams":{"t":{"quotas":[{"limit":1,"per":"week"}]}}}"#,
+        r#"{"version":1,"teams":{"t":{"quotas":[{"limit":1,"per":"day","burst":0}]}}}"#,
+        r#"{"version":1,"teams":{"t":{"quotas":[{"limit":1}]}}}"#,
+        r#"{"version":1,"teams":{"t":{"budget":{"limit":0,"per":"day"}}}}"#,
+        r#"{"version":1,"teams":{"t":{"budget":{"limit":1,"per":"year"}}}}"#,
+        r#"{"version":1,"rateLimitService":{}}"#,
+        r#"{"version":1,"rateLimitService":{"cluster":""}}"#,
         r#"{"version":1,"toolz":1}"#,
         r#"{"version":1,"origins":null}"#,
         r#"{"version":1,"limits":{"batches":true}}"#,
