@@ -55,7 +55,7 @@ pub(super) fn parse(number: &str) -> Result<Micros, Misfit> {
         None => Err(Misfit::TooLarge),
         Some(micros) if cut.is_empty() => Ok(Micros(micros)),
         Some(micros) => {
-            let nearest = micros + u64::from(cut.as_bytes() >= b"5");
+            let nearest = micros + u64::from(cut >= "5");
             Err(Misfit::TooFine(Micros(nearest.max(1))))
         }
     }
