@@ -1,4 +1,4 @@
-//! Streams that wait for their request body, and when they have waited long enough.
+//! Streams that wait for their request body or for the rate limit service, and when they have waited long enough.
 //!
 //! Envoy's ticks belong to root contexts, so the waiting streams of a VM are listed here, beside the dispatcher: several
 //! root contexts share a VM after a configuration update, and whichever ticks first serves all of them.
@@ -27,17 +27,21 @@ thread_local! {
     static WAITING: RefCell<BTreeMap<u32, Entry>> = const { RefCell::new(BTreeMap::new()) };
     /// The monotonic clock at the latest tick: streams count from there instead of reading the clock.
     static LATEST: Cell<u64> = const { Cell::new(0) };
+    /// At most this old is `LATEST`, while ticks come in time.
+    static PERIOD: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// Starts the clock and the ticks. Before this, nothing may be watched.
 pub fn start(host: &impl Host, body_timeout: Duration) -> HostResult<()> {
     LATEST.set(host.monotonic_clock()?);
-    host.set_tick_period(tick_period(body_timeout))
+    let period = tick_period(body_timeout);
+    PERIOD.set(period);
+    host.set_tick_period(period)
 }
 
 /// Calls `stream.expire()` when `timeout` has passed: not earlier, and at most two ticks later.
 pub fn watch(context_id: u32, timeout: Duration, stream: Weak<RefCell<dyn Waiting>>) {
-    let wait = timeout.saturating_add(tick_period(timeout));
+    let wait = timeout.saturating_add(PERIOD.get());
     let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
     let deadline = LATEST.get().saturating_add(wait);
     with_waiting(|waiting| waiting.insert(context_id, Entry { deadline, stream }));

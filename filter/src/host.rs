@@ -22,6 +22,8 @@ pub struct HostStatus(pub u32);
 impl HostStatus {
     /// There is no such thing (a property, a key, a buffer in this phase).
     pub const NOT_FOUND: HostStatus = HostStatus(1);
+    /// An argument is not one that the host can take.
+    pub const BAD_ARGUMENT: HostStatus = HostStatus(2);
     /// The value has a type that cannot be handed over.
     pub const SERIALIZATION_FAILURE: HostStatus = HostStatus(3);
     /// Bytes that should be a list of pairs are not one.
@@ -65,6 +67,21 @@ pub enum Direction {
     Response,
 }
 
+/// A unary gRPC call.
+#[derive(Clone, Copy, Debug)]
+pub struct GrpcCall<'a> {
+    /// The host's name for where it goes.
+    pub cluster: &'a str,
+    /// The full name of the service.
+    pub service: &'a str,
+    /// The method's name.
+    pub method: &'a str,
+    /// The serialised request.
+    pub message: &'a [u8],
+    /// How long the host waits for the answer, in whole milliseconds and at least one.
+    pub timeout: Duration,
+}
+
 /// The host calls of the shell. None of them may panic.
 pub trait Host {
     /// Writes a line to the host's log.
@@ -83,6 +100,8 @@ pub trait Host {
     fn replace_body(&self, direction: Direction, length: usize, bytes: &[u8]) -> HostResult<()>;
     /// Answers the client, in either direction. `details` becomes Envoy's response code details.
     fn send_local_reply(&self, reply: &LocalReply, details: &str) -> HostResult<()>;
+    /// Lets what is paused go on after the callback.
+    fn resume(&self, direction: Direction) -> HostResult<()>;
     /// Resets the stream.
     fn close_stream(&self, direction: Direction) -> HostResult<()>;
 
@@ -95,6 +114,12 @@ pub trait Host {
     fn shared_data(&self, key: &str) -> HostResult<Option<(Vec<u8>, u32)>>;
     /// Writes a shared value if its version is `cas`; 0 writes in any case.
     fn set_shared_data(&self, key: &str, value: &[u8], cas: u32) -> HostResult<()>;
+
+    /// Makes a call that belongs to the context in effect, and returns its token. Its end is announced to the context
+    /// whose callback this is, if that is still there, and never before the callback is over.
+    fn grpc_call(&self, call: &GrpcCall<'_>) -> HostResult<u32>;
+    /// The answer's message, while it is announced.
+    fn grpc_answer(&self) -> HostResult<Vec<u8>>;
 
     /// The plugin configuration, while it is being configured.
     fn configuration(&self) -> HostResult<Vec<u8>>;

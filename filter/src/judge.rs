@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use toolgate_engine::exchange::{
-    BodyStep, ChunkStep, Exchange, HeadStep, LocalReply, RequestHead, ResponseHead, ResponseStep, ResultStep,
-    UnixNanos,
+    BodyStep, ChunkStep, Ending, Exchange, HeadStep, LocalReply, RateLimitReply, RequestHead, ResponseHead,
+    ResponseStep, ResultStep, UnixNanos,
 };
 use toolgate_engine::reason::Reason;
 use toolgate_engine::store::Store;
@@ -17,6 +17,9 @@ pub trait Judge {
     fn request_size(&mut self, held: usize) -> Option<LocalReply>;
     /// The whole request body.
     fn request_body(&mut self, body: &[u8], store: &dyn Store, now: UnixNanos) -> BodyStep;
+    /// What came of the call that was asked for.
+    fn rate_limit_reply(&mut self, reply: &RateLimitReply<'_>, store: &dyn Store, now: UnixNanos)
+    -> BodyStep;
     /// The request body did not arrive in time.
     fn request_timeout(&mut self) -> LocalReply;
     /// The response's head.
@@ -29,6 +32,10 @@ pub trait Judge {
     fn response_chunk(&mut self, window: &[u8], store: &dyn Store) -> ChunkStep;
     /// A host call failed before the verdict.
     fn fault(&mut self) -> LocalReply;
+    /// Whether `finish` has something to do.
+    fn settles(&self) -> bool;
+    /// The exchange has ended.
+    fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos);
     /// The reason of the decision so far.
     fn reason(&self) -> &'static str;
     /// What to export as filter state.
@@ -44,6 +51,14 @@ impl Judge for Exchange {
     }
     fn request_body(&mut self, body: &[u8], store: &dyn Store, now: UnixNanos) -> BodyStep {
         self.request_body(body, store, now)
+    }
+    fn rate_limit_reply(
+        &mut self,
+        reply: &RateLimitReply<'_>,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
+        self.rate_limit_reply(reply, store, now)
     }
     fn request_timeout(&mut self) -> LocalReply {
         self.request_timeout()
@@ -62,6 +77,12 @@ impl Judge for Exchange {
     }
     fn fault(&mut self) -> LocalReply {
         self.fault()
+    }
+    fn settles(&self) -> bool {
+        self.settles()
+    }
+    fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos) {
+        self.finish(ending, store, now);
     }
     fn reason(&self) -> &'static str {
         self.record().decision.map_or("undecided", Reason::as_str)

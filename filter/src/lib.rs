@@ -19,6 +19,7 @@ pub mod deadlines;
 pub mod host;
 pub mod judge;
 pub mod jwt;
+pub mod reached;
 pub mod root;
 #[cfg(target_arch = "wasm32")]
 mod shell;

@@ -20,9 +20,9 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Reads and compiles the plugin configuration and starts the ticks. On failure the log says why, and nothing of the
+    /// Reads and compiles the plugin configuration of the root context `root_id` and starts the ticks. On failure the log says why, and nothing of the
     /// bad policy is kept: Envoy goes on with the previous one, or refuses to start.
-    pub fn configure(host: &impl Host) -> Option<Plugin> {
+    pub fn configure(host: &impl Host, root_id: u32) -> Option<Plugin> {
         let text = match host.configuration() {
             Ok(text) => text,
             Err(status) => {
@@ -54,6 +54,8 @@ impl Plugin {
         let settings = Rc::new(Settings {
             jwt,
             body_timeout,
+            counts: policy.counts(),
+            root_id,
             ..Settings::default()
         });
         Some(Plugin {
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn a_good_policy_is_in_force_and_ticks() {
         let host = host(r#"{"version": 1, "limits": {"bodyTimeout": "4s"}, "servers": {}}"#);
-        let plugin = Plugin::configure(&host);
+        let plugin = Plugin::configure(&host, 1);
         assert!(
             plugin.is_some_and(|plugin| plugin.settings.jwt.is_none()),
             "{}",
@@ -121,14 +123,14 @@ mod tests {
             &format!("{{\"version\": 1, {}}}", fields.join(", ")),
         ] {
             let host = host(policy);
-            assert!(Plugin::configure(&host).is_none(), "{policy}");
+            assert!(Plugin::configure(&host, 1).is_none(), "{policy}");
             let state = host.state();
             assert!((1..=21).contains(&state.log.len()), "{}", host.logged());
             assert!(state.log.iter().all(|(level, _)| *level == Level::Error));
             assert_eq!(state.tick_period, None);
         }
         let host = host(r#"{"version": 1, "toolz": {}}"#);
-        assert!(Plugin::configure(&host).is_none());
+        assert!(Plugin::configure(&host, 1).is_none());
         assert!(host.logged().contains("/toolz"), "{}", host.logged());
     }
 
@@ -137,7 +139,7 @@ mod tests {
         for call in ["set_tick_period", "monotonic_clock"] {
             let host = host(r#"{"version": 1, "servers": {}}"#);
             host.fail(call, 2);
-            assert!(Plugin::configure(&host).is_none(), "{call}");
+            assert!(Plugin::configure(&host, 1).is_none(), "{call}");
         }
     }
 }

@@ -35,7 +35,7 @@ impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
-        self.plugin = Plugin::configure(&Envoy);
+        self.plugin = Plugin::configure(&Envoy, self.context_id);
         self.plugin.is_some()
     }
 
@@ -68,6 +68,13 @@ impl Http {
 }
 
 impl Context for Http {
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, _size: usize) {
+        if let Ok(mut stream) = self.0.try_borrow_mut() {
+            stream.rate_limit_answer(token, status);
+        }
+    }
+
+    /// After the log. Where that never comes or comes later, this is the end.
     fn on_done(&mut self) -> bool {
         if let Ok(mut stream) = self.0.try_borrow_mut() {
             stream.done();
@@ -99,6 +106,12 @@ impl HttpContext for Http {
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         self.flow(Stream::response_trailers)
+    }
+
+    fn on_log(&mut self) {
+        if let Ok(mut stream) = self.0.try_borrow_mut() {
+            stream.done();
+        }
     }
 }
 

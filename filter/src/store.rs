@@ -23,6 +23,8 @@ impl<H: Host> Store for SharedData<'_, H> {
     fn set(&self, key: &str, value: &[u8], expect: Expect) -> Result<(), StoreError> {
         let cas = match expect {
             Expect::Anything => 0,
+            // Envoy creates a missing key whatever the version, and what is there hardly ever has this one: versions
+            // count the writes of the process, so one in four billion. Only a create that meets it overwrites.
             Expect::Absent => u32::MAX,
             Expect::Version(0) => return Err(StoreError::Conflict),
             Expect::Version(version) => version,
@@ -61,6 +63,21 @@ mod tests {
             Err(StoreError::Conflict)
         );
         assert_eq!(store.get("toolgate/k").unwrap().unwrap().value, b"2");
+    }
+
+    #[test]
+    fn only_what_is_not_there_is_created() {
+        let host = FakeHost::default();
+        let store = SharedData(&host);
+        store.set("toolgate/a", b"1", Expect::Absent).unwrap();
+        assert_eq!(
+            store.set("toolgate/a", b"2", Expect::Absent),
+            Err(StoreError::Conflict)
+        );
+        assert_eq!(store.get("toolgate/a").unwrap().unwrap().value, b"1");
+        // As on Envoy, a version says nothing about a key that is not there, and no two values share one.
+        store.set("toolgate/b", b"1", Expect::Version(9)).unwrap();
+        assert_eq!(store.get("toolgate/b").unwrap().unwrap().version, 2);
     }
 
     #[test]

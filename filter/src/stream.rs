@@ -13,14 +13,17 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use toolgate_engine::exchange::{HeaderEdit, LocalReply, UnixNanos};
+use toolgate_engine::exchange::{Ending, HeaderEdit, LocalReply, UnixNanos};
 use toolgate_engine::policy::Hold;
 
 use crate::deadlines;
 use crate::host::{Direction, Host, HostResult, HostStatus, Level};
 use crate::judge::Judge;
 use crate::jwt::JwtClaims;
+use crate::reached;
+use crate::store::SharedData;
 
+mod asking;
 mod request;
 mod response;
 #[cfg(test)]
@@ -43,6 +46,10 @@ pub struct Settings {
     pub jwt: Option<JwtClaims>,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
+    /// Calls are counted, so the time at which one is judged matters.
+    pub counts: bool,
+    /// The root context, to which calls to the rate limit service belong.
+    pub root_id: u32,
     /// A body callback came while a head was held: the host has `allow_on_headers_stop_iteration`.
     pub body_callback_seen: Cell<bool>,
     /// A failure to export the record was logged.
@@ -63,8 +70,14 @@ pub struct Stream<H, J> {
     arrived: UnixNanos,
     /// Bytes of the request body in Envoy's buffer; `None` until a callback spoke of them.
     request_held: Option<usize>,
-    /// Bytes of the response body in Envoy's buffer.
+    /// Bytes of the response body in Envoy's buffer, or that were there when it was judged.
     response_held: usize,
+    /// Bytes of the response body that came in windows.
+    response_passed: u64,
+    /// The response is Envoy's own and not a server's.
+    response_foreign: bool,
+    /// The exchange was told how it ended.
+    settled: bool,
     /// The decision whose record filter state has.
     exported: Option<&'static str>,
 }
@@ -75,12 +88,24 @@ enum RequestPhase {
     Start,
     /// Waiting for the whole body.
     Held(Hold),
+    /// The body is here; waiting for the rate limit service.
+    Asking(Question),
     /// The verdict let it go.
     Passing,
     /// Not ours, in both directions.
     Ignored,
     /// Answered or closed: not one more byte goes on.
     Stopped,
+}
+
+/// A call to the rate limit service that is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Question {
+    /// What waits for the answer.
+    hold: Hold,
+    token: u32,
+    /// When the call should have ended.
+    due: UnixNanos,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +146,9 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
                 arrived: UnixNanos::default(),
                 request_held: None,
                 response_held: 0,
+                response_passed: 0,
+                response_foreign: false,
+                settled: false,
                 exported: None,
             })
         })
@@ -131,7 +159,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         let outcome = match self.request {
             RequestPhase::Start => self.judge_request_head(end_of_stream),
             RequestPhase::Passing | RequestPhase::Ignored => Ok(Flow::Continue),
-            RequestPhase::Held(_) | RequestPhase::Stopped => Ok(Flow::Pause),
+            RequestPhase::Held(_) | RequestPhase::Asking(_) | RequestPhase::Stopped => Ok(Flow::Pause),
         };
         outcome.unwrap_or_else(|fault| self.request_fault(&fault))
     }
@@ -141,7 +169,8 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         let outcome = match self.request {
             RequestPhase::Held(hold) => self.hold_request_body(hold, size, end_of_stream),
             RequestPhase::Passing | RequestPhase::Ignored => Ok(Flow::Continue),
-            RequestPhase::Start | RequestPhase::Stopped => Ok(Flow::Pause),
+            // Going on here would not wait for the answer: Envoy would let go all that is held.
+            RequestPhase::Start | RequestPhase::Asking(_) | RequestPhase::Stopped => Ok(Flow::Pause),
         };
         outcome.unwrap_or_else(|fault| self.request_fault(&fault))
     }
@@ -151,7 +180,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         let outcome = match self.request {
             RequestPhase::Held(hold) => self.judge_request_body(hold),
             RequestPhase::Passing | RequestPhase::Ignored => Ok(Flow::Continue),
-            RequestPhase::Start | RequestPhase::Stopped => Ok(Flow::Pause),
+            RequestPhase::Start | RequestPhase::Asking(_) | RequestPhase::Stopped => Ok(Flow::Pause),
         };
         outcome.unwrap_or_else(|fault| self.request_fault(&fault))
     }
@@ -166,7 +195,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             }
             // An answer before the verdict: Envoy's own (a limit, a timeout) or, with its head gone ahead, the
             // upstream's. What it answers, whoever it is, is not the body that nobody has judged: that stays here.
-            (ResponsePhase::Start, RequestPhase::Held(_)) => {
+            (ResponsePhase::Start, RequestPhase::Held(_) | RequestPhase::Asking(_)) => {
                 deadlines::forget(self.context_id);
                 self.request = RequestPhase::Stopped;
                 self.judge_response_head(end_of_stream)
@@ -180,6 +209,12 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
 
     /// More of the response body: all of it while it is held, else a window.
     pub fn response_body(&mut self, size: usize, end_of_stream: bool) -> Flow {
+        match self.response {
+            ResponsePhase::Passing | ResponsePhase::Streaming | ResponsePhase::Dropping => {
+                self.response_passed = self.response_passed.saturating_add(size as u64);
+            }
+            ResponsePhase::Start | ResponsePhase::Held(_) | ResponsePhase::Own | ResponsePhase::Stopped => {}
+        }
         let outcome = match self.response {
             ResponsePhase::Passing | ResponsePhase::Own => Ok(Flow::Continue),
             ResponsePhase::Start | ResponsePhase::Stopped => Ok(Flow::Pause),
@@ -201,9 +236,45 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         outcome.unwrap_or_else(|fault| self.response_fault(&fault))
     }
 
-    /// The stream is over, however it ended.
+    /// The stream is over, however it ended, and nothing waits any more: tells the exchange how it ended, once, and
+    /// filter state what that changed in the record.
+    ///
+    /// Envoy calls this before it writes its access logs, which still see what is set here. (Of the logs that it writes
+    /// in between, at the start or periodically, it tells a filter nothing.)
     pub fn done(&mut self) {
         deadlines::forget(self.context_id);
+        if matches!(self.request, RequestPhase::Asking(_)) {
+            self.request = RequestPhase::Stopped;
+        }
+        if self.settled || !self.judge.settles() {
+            return;
+        }
+        self.settled = true;
+        let body = self.response_passed.saturating_add(self.response_held as u64);
+        let ending = Ending {
+            result_bytes: if self.response_foreign { 0 } else { body },
+            reached: reached::may_have(&self.host),
+        };
+        // A clock that fails must not keep what is owed from being given back: the time of the head is close.
+        let now = self.host.wall_clock().map_or(self.arrived, UnixNanos);
+        let before = self.fields();
+        self.judge.finish(&ending, &SharedData(&self.host), now);
+        if self.exported.is_none() {
+            return;
+        }
+        let after = self.fields();
+        let changed = after.iter().filter(|field| !before.contains(field));
+        // Filter state cannot be taken back.
+        let gone = before
+            .iter()
+            .filter(|(name, _)| !after.iter().any(|(known, _)| known == name));
+        changed.for_each(|(name, value)| self.set_field(name, value));
+        gone.for_each(|(name, _)| self.set_field(name, b""));
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let fields = self.judge.fields().into_iter();
+        fields.map(|(name, value)| (name, value.into_owned())).collect()
     }
 
     fn apply(&self, direction: Direction, edits: &[HeaderEdit]) -> Result<(), Fault> {
@@ -266,13 +337,17 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             return;
         }
         for (name, value) in self.judge.fields() {
-            let Err(status) = self.host.set_property(name, &value) else {
-                continue;
-            };
-            if !self.settings.export_failure_logged.replace(true) {
-                let text = format!("toolgate: setting filter state {name} failed ({status:?})");
-                self.host.log(Level::Warn, &text);
-            }
+            self.set_field(name, &value);
+        }
+    }
+
+    fn set_field(&self, name: &str, value: &[u8]) {
+        let Err(status) = self.host.set_property(name, value) else {
+            return;
+        };
+        if !self.settings.export_failure_logged.replace(true) {
+            let text = format!("toolgate: setting filter state {name} failed ({status:?})");
+            self.host.log(Level::Warn, &text);
         }
     }
 

@@ -7,16 +7,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use toolgate_engine::exchange::{
-    BodyStep, ChunkStep, HeadStep, LocalReply, RequestHead, ResponseHead, ResponseStep, ResultStep, UnixNanos,
+    BodyStep, ChunkStep, Ending, HeadStep, LocalReply, RateLimitReply, RequestHead, ResponseHead,
+    ResponseStep, ResultStep, UnixNanos,
 };
 use toolgate_engine::policy::Hold;
 use toolgate_engine::store::Store;
 
-use crate::host::{Direction, Host, HostResult, HostStatus, Level, pairs};
+use crate::host::{Direction, GrpcCall, Host, HostResult, HostStatus, Level, pairs};
 use crate::judge::Judge;
 
 /// Behaves like Envoy where the shell could go wrong: heads that went on cannot be read or edited, a body buffer exists
-/// only in the callbacks about it.
+/// only in the callbacks about it, answers of the root context do nothing and say that they did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FakeHost(Rc<RefCell<State>>);
 
@@ -32,14 +33,33 @@ pub(crate) struct State {
     pub(crate) exported: BTreeMap<String, Vec<u8>>,
     pub(crate) log: Vec<(Level, String)>,
     pub(crate) effective: Vec<u32>,
+    /// The context in effect, where a callback has changed it.
+    pub(crate) context: Option<u32>,
+    pub(crate) grpc_calls: Vec<Called>,
+    pub(crate) grpc_answer: Vec<u8>,
+    pub(crate) resumed: usize,
     pub(crate) monotonic: u64,
+    pub(crate) wall: u64,
     pub(crate) configuration: Vec<u8>,
     pub(crate) tick_period: Option<Duration>,
     pub(crate) calls: Vec<&'static str>,
     properties: HashMap<String, Vec<u8>>,
     shared: HashMap<String, (Vec<u8>, u32)>,
+    latest_version: u32,
     failing: HashMap<&'static str, u32>,
 }
+
+/// A gRPC call that was made. Its token is one more than its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Called {
+    pub(crate) context: Option<u32>,
+    pub(crate) target: String,
+    pub(crate) message: Vec<u8>,
+    pub(crate) timeout: Duration,
+}
+
+/// The root context of all tests.
+pub(crate) const ROOT: u32 = 1;
 
 impl FakeHost {
     pub(crate) fn state(&self) -> Ref<'_, State> {
@@ -122,9 +142,17 @@ impl Host for FakeHost {
         Ok(())
     }
     fn send_local_reply(&self, reply: &LocalReply, details: &str) -> HostResult<()> {
-        self.call("send_local_reply")?
-            .replies
-            .push((reply.clone(), details.to_owned()));
+        let mut state = self.call("send_local_reply")?;
+        if state.context != Some(ROOT) {
+            state.replies.push((reply.clone(), details.to_owned()));
+        }
+        Ok(())
+    }
+    fn resume(&self, direction: Direction) -> HostResult<()> {
+        let mut state = self.call("resume")?;
+        if state.context != Some(ROOT) && direction == Direction::Request {
+            state.resumed += 1;
+        }
         Ok(())
     }
     fn close_stream(&self, direction: Direction) -> HostResult<()> {
@@ -145,12 +173,31 @@ impl Host for FakeHost {
     }
     fn set_shared_data(&self, key: &str, value: &[u8], cas: u32) -> HostResult<()> {
         let mut state = self.call("set_shared_data")?;
-        let current = state.shared.get(key).map_or(0, |(_, version)| *version);
-        if cas != 0 && current != 0 && cas != current {
+        // A missing key is created whatever the version; versions count all writes of the process.
+        if let Some((_, current)) = state.shared.get(key)
+            && cas != 0
+            && cas != *current
+        {
             return Err(HostStatus::CAS_MISMATCH);
         }
-        state.shared.insert(key.to_owned(), (value.to_vec(), current + 1));
+        state.latest_version = state.latest_version.wrapping_add(1).max(1);
+        let version = state.latest_version;
+        state.shared.insert(key.to_owned(), (value.to_vec(), version));
         Ok(())
+    }
+    fn grpc_call(&self, call: &GrpcCall<'_>) -> HostResult<u32> {
+        let mut state = self.call("grpc_call")?;
+        let called = Called {
+            context: state.context,
+            target: format!("{}/{}/{}", call.cluster, call.service, call.method),
+            message: call.message.to_vec(),
+            timeout: call.timeout,
+        };
+        state.grpc_calls.push(called);
+        Ok(u32::try_from(state.grpc_calls.len()).unwrap())
+    }
+    fn grpc_answer(&self) -> HostResult<Vec<u8>> {
+        self.call("grpc_answer").map(|state| state.grpc_answer.clone())
     }
     fn configuration(&self) -> HostResult<Vec<u8>> {
         Ok(self.call("configuration")?.configuration.clone())
@@ -160,11 +207,13 @@ impl Host for FakeHost {
         Ok(())
     }
     fn set_effective_context(&self, context_id: u32) -> HostResult<()> {
-        self.call("set_effective_context")?.effective.push(context_id);
+        let mut state = self.call("set_effective_context")?;
+        state.effective.push(context_id);
+        state.context = Some(context_id);
         Ok(())
     }
     fn wall_clock(&self) -> HostResult<u64> {
-        self.call("wall_clock").map(|_| 1)
+        self.call("wall_clock").map(|state| state.wall)
     }
     fn monotonic_clock(&self) -> HostResult<u64> {
         self.call("monotonic_clock").map(|state| state.monotonic)
@@ -185,6 +234,12 @@ pub(crate) struct Script {
     pub(crate) response_reason: &'static str,
     /// What was asked, in order.
     pub(crate) asked: Rc<RefCell<Vec<String>>>,
+    /// The steps after answers of the rate limit service, in order; then it is a refusal.
+    pub(crate) after_replies: Vec<BodyStep>,
+    /// The time of each question about a body or such an answer.
+    pub(crate) times: Rc<RefCell<Vec<u64>>>,
+    pub(crate) settles: bool,
+    pub(crate) endings: Rc<RefCell<Vec<Ending>>>,
 }
 
 impl Default for Script {
@@ -203,6 +258,10 @@ impl Default for Script {
             chunk: |_| ChunkStep::Keep,
             response_reason: "reason",
             asked: Rc::default(),
+            after_replies: Vec::new(),
+            times: Rc::default(),
+            settles: false,
+            endings: Rc::default(),
         }
     }
 }
@@ -237,9 +296,27 @@ impl Judge for Script {
     fn request_size(&mut self, held: usize) -> Option<LocalReply> {
         (held > self.max_request).then(|| reply(413))
     }
-    fn request_body(&mut self, body: &[u8], _store: &dyn Store, _now: UnixNanos) -> BodyStep {
+    fn request_body(&mut self, body: &[u8], _store: &dyn Store, now: UnixNanos) -> BodyStep {
         self.ask(format!("body {}", text(body)));
+        self.times.borrow_mut().push(now.0);
         self.body.clone()
+    }
+    fn rate_limit_reply(
+        &mut self,
+        answer: &RateLimitReply<'_>,
+        _store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
+        self.ask(match answer {
+            RateLimitReply::Answer(message) => format!("answer {}", text(message)),
+            other => format!("{other:?}"),
+        });
+        self.times.borrow_mut().push(now.0);
+        if self.after_replies.is_empty() {
+            BodyStep::Reply(reply(429))
+        } else {
+            self.after_replies.remove(0)
+        }
     }
     fn request_timeout(&mut self) -> LocalReply {
         self.ask("timeout".into());
@@ -263,6 +340,13 @@ impl Judge for Script {
     fn fault(&mut self) -> LocalReply {
         self.ask("fault".into());
         reply(500)
+    }
+    fn settles(&self) -> bool {
+        self.settles
+    }
+    fn finish(&mut self, ending: &Ending, _store: &dyn Store, _now: UnixNanos) {
+        self.ask("finish".into());
+        self.endings.borrow_mut().push(*ending);
     }
     fn reason(&self) -> &'static str {
         let about_response = self

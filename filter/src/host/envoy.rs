@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use toolgate_engine::exchange::LocalReply;
 
-use super::{Direction, Host, HostResult, HostStatus, Level, pairs};
+use super::{Direction, GrpcCall, Host, HostResult, HostStatus, Level, pairs};
 
 /// The Envoy that runs this module.
 #[derive(Clone, Copy, Debug)]
@@ -82,14 +82,14 @@ impl Host for Envoy {
         })
     }
 
+    fn resume(&self, direction: Direction) -> HostResult<()> {
+        // SAFETY: no pointers.
+        check(unsafe { proxy_continue_stream(stream(direction)) })
+    }
+
     fn close_stream(&self, direction: Direction) -> HostResult<()> {
         // SAFETY: no pointers.
-        check(unsafe {
-            proxy_close_stream(match direction {
-                Direction::Request => STREAM_HTTP_REQUEST,
-                Direction::Response => STREAM_HTTP_RESPONSE,
-            })
-        })
+        check(unsafe { proxy_close_stream(stream(direction)) })
     }
 
     fn property(&self, path: &[&str]) -> HostResult<Option<Vec<u8>>> {
@@ -117,6 +117,29 @@ impl Host for Envoy {
     fn set_shared_data(&self, key: &str, value: &[u8], cas: u32) -> HostResult<()> {
         // SAFETY: pointers and lengths are those of live slices.
         check(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) })
+    }
+
+    /// Through the SDK: only it can tell its dispatcher which context waits for the token. It panics on statuses other
+    /// than `ParseFailure` and `InternalFailure`. Envoy has one more, `BadArgument`, for a target that no client can be
+    /// made for; that depends on the target's options, and there are none here. A cluster that does not exist is an
+    /// `InternalFailure`.
+    fn grpc_call(&self, call: &GrpcCall<'_>) -> HostResult<u32> {
+        let target = grpc_service(call.cluster).ok_or(HostStatus::BAD_ARGUMENT)?;
+        // No timeout at all is what 0 means.
+        let timeout = call.timeout.max(Duration::from_millis(1));
+        proxy_wasm::hostcalls::dispatch_grpc_call(
+            &target,
+            call.service,
+            call.method,
+            Vec::new(),
+            Some(call.message),
+            timeout,
+        )
+        .map_err(|status| HostStatus(status as u32))
+    }
+
+    fn grpc_answer(&self) -> HostResult<Vec<u8>> {
+        buffer(BUFFER_GRPC_RECEIVE)
     }
 
     fn configuration(&self) -> HostResult<Vec<u8>> {
@@ -153,6 +176,22 @@ fn buffer(kind: u32) -> HostResult<Vec<u8>> {
     // SAFETY: the host writes one pointer and one length to live locals. It clamps the length to what there is.
     let bytes = owned(|data, size| unsafe { proxy_get_buffer_bytes(kind, 0, usize::MAX, data, size) });
     Ok(found(bytes)?.unwrap_or_default())
+}
+
+/// A serialised [`GrpcService`][proto] `{ envoy_grpc: { cluster_name } }`. Envoy would take the bare name as well, but
+/// only where its bytes are not a message by chance. `None` above 125 bytes: the SDK wants text, and the lengths of
+/// longer names are none.
+///
+/// [proto]: https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/core/v3/grpc_service.proto
+fn grpc_service(cluster: &str) -> Option<String> {
+    let name = u8::try_from(cluster.len()).ok().filter(|length| *length < 126)?;
+    // Field 1 of either message, length-delimited.
+    let mut message = String::with_capacity(cluster.len() + 4);
+    for byte in [0x0a, name + 2, 0x0a, name] {
+        message.push(char::from(byte));
+    }
+    message.push_str(cluster);
+    Some(message)
 }
 
 /// Takes over what the host allocated during `call`.
@@ -197,9 +236,15 @@ fn body_buffer(direction: Direction) -> u32 {
     }
 }
 
+fn stream(direction: Direction) -> u32 {
+    match direction {
+        Direction::Request => 0,
+        Direction::Response => 1,
+    }
+}
+
+const BUFFER_GRPC_RECEIVE: u32 = 5;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
-const STREAM_HTTP_REQUEST: u32 = 0;
-const STREAM_HTTP_RESPONSE: u32 = 1;
 const NO_GRPC_STATUS: i32 = -1;
 const WASI_CLOCK_MONOTONIC: u32 = 1;
 
@@ -234,6 +279,7 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;

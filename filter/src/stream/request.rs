@@ -2,12 +2,12 @@
 
 use std::rc::Weak;
 
-use toolgate_engine::exchange::{BodyStep, HeadStep, HeaderEdit, RequestHead, UnixNanos};
+use toolgate_engine::exchange::{HeadStep, HeaderEdit, RequestHead, UnixNanos};
 use toolgate_engine::policy::Hold;
 
 use super::{During, Fault, Flow, Outcome, RequestPhase, Stream};
 use crate::deadlines::{self, Waiting};
-use crate::host::{Direction, Host, HostStatus, Level, pairs};
+use crate::host::{Direction, Host, Level, pairs};
 use crate::judge::Judge;
 use crate::jwt;
 use crate::store::SharedData;
@@ -22,11 +22,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         let claims = self.settings.jwt.as_ref();
         let jwt = claims.map(|claims| jwt::read(&self.host, claims)).transpose();
         let jwt = jwt.during("reading the verified JWT")?.flatten();
-        let now = self
-            .host
-            .wall_clock()
-            .map(UnixNanos)
-            .during("reading the clock")?;
+        let now = self.now()?;
         self.arrived = now;
         let head = RequestHead {
             headers: &headers,
@@ -44,7 +40,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
                 self.apply(Direction::Request, &edits)?;
                 if end_of_stream {
                     // The head is in our hands whatever `hold` says.
-                    return self.judge_bytes(Hold::Headers, &[]);
+                    return self.judge_bytes(Hold::Headers, &[], now);
                 }
                 Ok(self.wait_for_body(hold))
             }
@@ -71,7 +67,13 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     /// The end of the held body, at its last byte or at the trailers.
     pub(super) fn judge_request_body(&mut self, hold: Hold) -> Outcome {
         let body = self.whole_body(Direction::Request, self.request_held.unwrap_or(0))?;
-        self.judge_bytes(hold, &body)
+        // Only what is counted depends on when that is: for all else the clock need not be read again.
+        let now = if self.settings.counts {
+            self.now()?
+        } else {
+            self.arrived
+        };
+        self.judge_bytes(hold, &body, now)
     }
 
     /// A host call failed before the verdict: that is a refusal.
@@ -81,20 +83,16 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         self.reply(Direction::Request, &reply)
     }
 
-    fn judge_bytes(&mut self, hold: Hold, body: &[u8]) -> Outcome {
-        // The time of the head: reading the clock again would cost a host call to gain less than the body's timeout.
-        match self
-            .judge
-            .request_body(body, &SharedData(&self.host), self.arrived)
-        {
-            BodyStep::Reply(reply) => Ok(self.reply(Direction::Request, &reply)),
-            BodyStep::Ask(_) => Err(Fault("asking the rate limit service", HostStatus::INTERNAL_FAILURE)),
-            BodyStep::Forward(edits) if hold == Hold::Headers || edits.is_empty() => self.forward(&edits),
-            BodyStep::Forward(_) => Err(Fault("editing a head that went on", HostStatus::INTERNAL_FAILURE)),
-        }
+    fn judge_bytes(&mut self, hold: Hold, body: &[u8], now: UnixNanos) -> Outcome {
+        let step = self.judge.request_body(body, &SharedData(&self.host), now);
+        self.take(hold, step, now)
     }
 
-    fn forward(&mut self, edits: &[HeaderEdit]) -> Outcome {
+    pub(super) fn now(&self) -> Result<UnixNanos, Fault> {
+        self.host.wall_clock().map(UnixNanos).during("reading the clock")
+    }
+
+    pub(super) fn forward(&mut self, edits: &[HeaderEdit]) -> Outcome {
         self.apply(Direction::Request, edits)?;
         deadlines::forget(self.context_id);
         self.export();
@@ -115,9 +113,16 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
 
 impl<H: Host + 'static, J: Judge + 'static> Waiting for Stream<H, J> {
     fn expire(&mut self) {
-        let RequestPhase::Held(hold) = self.request else {
-            return;
-        };
+        match self.request {
+            RequestPhase::Held(hold) => self.body_is_late(hold),
+            RequestPhase::Asking(question) => self.answer_is_late(question),
+            RequestPhase::Start | RequestPhase::Passing | RequestPhase::Ignored | RequestPhase::Stopped => {}
+        }
+    }
+}
+
+impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
+    fn body_is_late(&mut self, hold: Hold) {
         let mut text = format!(
             "toolgate: context {}: the request body did not arrive in {:?} ({} bytes did): 408",
             self.context_id,

@@ -4,8 +4,9 @@ use toolgate_engine::exchange::{ChunkStep, ResponseHead, ResponseStep, ResultSte
 use toolgate_engine::policy::Hold;
 
 use super::{During, Fault, Flow, Outcome, ResponsePhase, Stream};
-use crate::host::{Direction, Host, HostStatus, pairs};
+use crate::host::{Direction, Host, HostStatus, Lines, pairs};
 use crate::judge::Judge;
+use crate::reached;
 use crate::store::SharedData;
 
 /// The callback in which a held body was judged.
@@ -28,6 +29,9 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             .header_map(Direction::Response)
             .during("reading the response's head")?;
         let headers = pairs::parse(&map).during("reading the response's head")?;
+        // Envoy's own answers, which cost no result, are never a success; and only what was charged can cost more.
+        self.response_foreign =
+            self.judge.settles() && !is_success(&headers) && !reached::answered(&self.host);
         let step = self.judge.response_head(&ResponseHead {
             headers: &headers,
             end_of_stream,
@@ -163,4 +167,11 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         self.response = ResponsePhase::Passing;
         Flow::Continue
     }
+}
+
+fn is_success(headers: &Lines<'_>) -> bool {
+    let mut statuses = headers.iter().filter(|(name, _)| *name == b":status");
+    statuses
+        .next()
+        .is_some_and(|(_, status)| status.starts_with(b"2"))
 }

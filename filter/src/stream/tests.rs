@@ -4,14 +4,18 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use toolgate_engine::exchange::{BodyStep, ChunkStep, HeadStep, HeaderEdit, ResponseStep, ResultStep};
+use toolgate_engine::exchange::{
+    BodyStep, ChunkStep, Ending, HeadStep, HeaderEdit, ResponseStep, ResultStep,
+};
 use toolgate_engine::policy::Hold;
 
 use super::{Flow, Settings, Stream};
 use crate::deadlines;
 use crate::host::{Direction, Level};
-use crate::testing::{FakeHost, Script, reply};
+use crate::testing::{FakeHost, ROOT, Script, reply};
 
+mod asking;
+mod ending;
 mod request;
 mod response;
 
@@ -33,6 +37,8 @@ struct Envoy {
     host: FakeHost,
     stream: Rc<RefCell<Stream<FakeHost, Script>>>,
     asked: Rc<RefCell<Vec<String>>>,
+    times: Rc<RefCell<Vec<u64>>>,
+    endings: Rc<RefCell<Vec<Ending>>>,
     settings: Rc<Settings>,
     upstream: Wire,
     client: Wire,
@@ -48,6 +54,10 @@ struct Wire {
 
 impl Envoy {
     fn new(script: Script) -> Self {
+        Self::with(script, Settings::default())
+    }
+
+    fn with(script: Script, settings: Settings) -> Self {
         let host = FakeHost::default();
         for response in [false, true] {
             let lines = vec![
@@ -57,9 +67,11 @@ impl Envoy {
             host.state_mut().heads.insert(response, Some(lines));
         }
         let asked = script.asked.clone();
+        let (times, endings) = (script.times.clone(), script.endings.clone());
         let settings = Rc::new(Settings {
             body_timeout: Duration::from_secs(1),
-            ..Settings::default()
+            root_id: ROOT,
+            ..settings
         });
         deadlines::start(&host, settings.body_timeout).unwrap();
         host.state_mut().calls.clear();
@@ -69,6 +81,8 @@ impl Envoy {
             host,
             stream,
             asked,
+            times,
+            endings,
             settings,
             upstream,
             client,
@@ -103,6 +117,7 @@ impl Envoy {
 
     /// False when Envoy would not call any more for this direction.
     fn head(&mut self, direction: Direction, end: bool) -> bool {
+        self.host.state_mut().context = None;
         let flow = {
             let mut stream = self.stream.borrow_mut();
             match direction {
@@ -121,6 +136,7 @@ impl Envoy {
         let response = direction == Direction::Response;
         let size = {
             let mut state = self.host.state_mut();
+            state.context = None;
             let buffer = state.buffers.entry(response).or_default();
             buffer.extend_from_slice(chunk);
             buffer.len()
@@ -140,6 +156,7 @@ impl Envoy {
     }
 
     fn trailers(&mut self, direction: Direction) {
+        self.host.state_mut().context = None;
         let flow = {
             let mut stream = self.stream.borrow_mut();
             match direction {
@@ -151,6 +168,33 @@ impl Envoy {
             self.release(direction, true);
         }
         self.deliver_own_reply();
+    }
+
+    /// The end of a gRPC call, as the SDK announces it.
+    fn grpc_end(&mut self, token: u32, status: u32, message: &[u8]) {
+        {
+            let mut state = self.host.state_mut();
+            state.context = Some(7);
+            state.grpc_answer = message.to_vec();
+        }
+        self.stream.borrow_mut().rate_limit_answer(token, status);
+        self.after();
+    }
+
+    /// What Envoy does after a callback that is not about this stream's bytes.
+    fn after(&mut self) {
+        let resumed = std::mem::take(&mut self.host.state_mut().resumed);
+        for _ in 0..resumed {
+            self.release(Direction::Request, true);
+        }
+        self.host.state_mut().context = None;
+        self.deliver_own_reply();
+    }
+
+    fn end(&mut self) {
+        // For the log, and for the end of the context.
+        self.stream.borrow_mut().done();
+        self.stream.borrow_mut().done();
     }
 
     fn release(&mut self, direction: Direction, end: bool) {
@@ -196,8 +240,8 @@ impl Envoy {
 
     fn advance(&mut self, seconds: u64) {
         self.host.state_mut().monotonic += seconds * 1_000_000_000;
-        deadlines::tick(&self.host, 1);
-        self.deliver_own_reply();
+        deadlines::tick(&self.host, ROOT);
+        self.after();
     }
 }
 

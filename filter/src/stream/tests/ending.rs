@@ -1,0 +1,227 @@
+//! Rules of what an exchange is told about its end.
+
+use toolgate_engine::exchange::RateLimitCall;
+
+use super::*;
+
+fn settling(script: Script) -> Envoy {
+    Envoy::new(Script {
+        settles: true,
+        ..script
+    })
+}
+
+fn bytes(envoy: &Envoy) -> Vec<u64> {
+    let endings = envoy.endings.borrow();
+    endings.iter().map(|ending| ending.result_bytes).collect()
+}
+
+fn status(envoy: &Envoy, status: &str) {
+    let line = (b":status".to_vec(), status.as_bytes().to_vec());
+    envoy.host.state_mut().heads.insert(true, Some(vec![line]));
+}
+
+#[test]
+fn the_bytes_of_a_result_are_counted_in_every_phase() {
+    let rewrite = ResultStep::Rewrite {
+        edits: Vec::new(),
+        body: b"longer than what came".to_vec(),
+    };
+    let quiet: fn(&[u8]) -> ChunkStep = |_| ChunkStep::Rewrite(Vec::new());
+    for end in ENDS {
+        for (response, result) in [
+            (ResponseStep::Pass(Vec::new()), ResultStep::Keep),
+            (ResponseStep::Stream(Vec::new()), ResultStep::Keep),
+            (await_result(Hold::Headers), ResultStep::Keep),
+            (await_result(Hold::Body), ResultStep::Keep),
+            (await_result(Hold::Headers), rewrite.clone()),
+            (await_result(Hold::Body), rewrite.clone()),
+            (await_result(Hold::Headers), ResultStep::Replace(reply(502))),
+        ] {
+            let mut envoy = settling(Script {
+                response: response.clone(),
+                result: result.clone(),
+                chunk: quiet,
+                ..Script::default()
+            });
+            status(&envoy, "200");
+            envoy
+                .request(&["q"], End::Empty)
+                .response(&["abc", "de", "fgh"], end);
+            envoy.end();
+            assert_eq!(bytes(&envoy), [8], "{end:?} {response:?} {result:?}");
+        }
+    }
+    let mut none = settling(Script {
+        response: await_result(Hold::Headers),
+        ..Script::default()
+    });
+    none.request(&["q"], End::Empty).response(&[], End::Head);
+    none.end();
+    assert_eq!(bytes(&none), [0]);
+}
+
+#[test]
+fn what_is_dropped_after_a_result_grew_too_large_counts_too() {
+    for hold in [Hold::Headers, Hold::Body] {
+        let too_large = ResultStep::Rewrite {
+            edits: Vec::new(),
+            body: b"sorry".to_vec(),
+        };
+        let mut envoy = settling(Script {
+            response: await_result(hold),
+            max_result: 3,
+            too_large,
+            ..Script::default()
+        });
+        status(&envoy, "200");
+        envoy
+            .request(&["q"], End::Empty)
+            .response(&["ab", "cd", "ef", "gh"], End::Empty);
+        assert_eq!(envoy.client, wire("sorry"));
+        envoy.end();
+        assert_eq!(bytes(&envoy), [8], "{hold:?}");
+    }
+}
+
+#[test]
+fn a_result_that_breaks_off_counts_as_far_as_it_came() {
+    for response in [
+        ResponseStep::Pass(Vec::new()),
+        ResponseStep::Stream(Vec::new()),
+        await_result(Hold::Headers),
+    ] {
+        let mut envoy = settling(Script {
+            response,
+            ..Script::default()
+        });
+        status(&envoy, "200");
+        envoy.request(&["q"], End::Empty);
+        envoy.head(Direction::Response, false);
+        envoy.body(Direction::Response, b"abc", false);
+        envoy.body(Direction::Response, b"d", false);
+        envoy.end();
+        assert_eq!(bytes(&envoy), [4]);
+    }
+}
+
+#[test]
+fn envoys_own_answers_are_no_result() {
+    for (code, details, counted) in [
+        ("504", "response_timeout", 0),
+        ("500", "via_upstream", 2),
+        ("404", "via_upstream", 2),
+        ("200", "", 2),
+    ] {
+        let mut envoy = settling(Script::default());
+        status(&envoy, code);
+        envoy
+            .host
+            .put_property("response/code_details", details.as_bytes());
+        envoy.request(&["q"], End::Empty).response(&["no"], End::Empty);
+        envoy.end();
+        assert_eq!(bytes(&envoy), [counted], "{code} {details}");
+    }
+}
+
+/// What happens to a stream before it ends.
+type Run = fn(&mut Envoy);
+
+#[test]
+fn finish_comes_once_in_every_end() {
+    let ask = || {
+        BodyStep::Ask(RateLimitCall {
+            cluster: "limits".into(),
+            timeout: Duration::from_millis(200),
+            message: Vec::new(),
+        })
+    };
+    let ends: [(&str, BodyStep, Run); 6] = [
+        ("normal", BodyStep::Forward(Vec::new()), |envoy| {
+            envoy.request(&["q"], End::Empty).response(&["r"], End::Empty);
+        }),
+        ("refused", BodyStep::Reply(reply(429)), |envoy| {
+            envoy.request(&["q"], End::Empty);
+        }),
+        ("closed", BodyStep::Reply(reply(429)), |envoy| {
+            envoy.host.fail("send_local_reply", 10);
+            envoy.request(&["q"], End::Empty);
+        }),
+        ("gone while asking", ask(), |envoy| {
+            envoy.request(&["q"], End::Empty);
+        }),
+        ("refused by the service", ask(), |envoy| {
+            envoy.request(&["q"], End::Empty);
+            envoy.grpc_end(1, 0, b"no");
+        }),
+        (
+            "gone while the server works",
+            BodyStep::Forward(Vec::new()),
+            |envoy| {
+                envoy.request(&["q"], End::Empty);
+            },
+        ),
+    ];
+    for (name, body, run) in ends {
+        let mut envoy = settling(Script {
+            body,
+            ..Script::default()
+        });
+        run(&mut envoy);
+        assert!(envoy.endings.borrow().is_empty(), "{name}: not before the end");
+        envoy.end();
+        assert_eq!(envoy.endings.borrow().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn nothing_to_settle_costs_no_host_call() {
+    let mut envoy = Envoy::new(Script::default());
+    status(&envoy, "500");
+    envoy.request(&["q"], End::Empty).response(&["r"], End::Empty);
+    let calls = envoy.host.state().calls.len();
+    envoy.end();
+    assert_eq!(envoy.host.state().calls.len(), calls);
+    assert!(envoy.endings.borrow().is_empty());
+    assert!(!envoy.host.state().calls.contains(&"property"));
+}
+
+#[test]
+fn whether_it_reached_a_server_is_told() {
+    for (attempts, reached) in [(1_u64, false), (2, true)] {
+        let mut envoy = settling(Script::default());
+        envoy
+            .host
+            .put_property("upstream/request_attempt_count", &attempts.to_le_bytes());
+        envoy.request(&["q"], End::Empty);
+        envoy.end();
+        let ending = Ending {
+            result_bytes: 0,
+            reached,
+        };
+        assert_eq!(*envoy.endings.borrow(), [ending]);
+    }
+    // A clock or an attribute that fails leaves it at the caller's cost, and told all the same.
+    for failing in ["property", "wall_clock"] {
+        let mut envoy = settling(Script::default());
+        envoy.request(&["q"], End::Empty);
+        envoy.host.fail(failing, 10);
+        envoy.end();
+        assert!(envoy.endings.borrow()[0].reached, "{failing}");
+    }
+}
+
+#[test]
+fn only_what_the_end_changed_is_exported_again() {
+    let mut envoy = settling(Script::default());
+    envoy.request(&["q"], End::Empty).response(&["r"], End::Empty);
+    let exports = |envoy: &Envoy| {
+        let state = envoy.host.state();
+        state.calls.iter().filter(|call| **call == "set_property").count()
+    };
+    let before = exports(&envoy);
+    envoy.end();
+    assert_eq!(exports(&envoy), before + 1);
+    assert_eq!(envoy.host.state().exported["toolgate.last"], b"finish");
+    assert_eq!(envoy.host.state().exported["toolgate.constant"], b"c");
+}
