@@ -16,9 +16,9 @@ use governor::{Quota as Rate, RateLimiter};
 use crate::policy::Quota;
 use crate::time::UnixNanos;
 
-/// How far a full bucket may reach into the future: half of what 64 bits of nanoseconds hold, so that no sum with
-/// a time of this era overflows. Policies stay far below.
-const MAX_SPAN: u64 = u64::MAX / 2;
+/// How far a full bucket may reach into the future: 146 years, a quarter of what 64 bits of nanoseconds hold, so that no sum
+/// overflows. Policies stay below.
+const MAX_SPAN: u64 = u64::MAX / 4;
 
 /// By how much the clock of one worker may be behind that of another, because it was interrupted between reading the clock
 /// and charging. Within that, a TAT from the future is taken as it is.
@@ -116,7 +116,7 @@ impl Limiter {
         }
     }
 
-    /// Times beyond the year 2262 stand still: nothing refills, nothing overflows.
+    /// Beyond the year 2262, time stands still for the longest bursts: nothing refills, nothing overflows.
     fn representable(&self, now: UnixNanos) -> u64 {
         now.0.min(u64::MAX - self.span - self.skew - self.t)
     }

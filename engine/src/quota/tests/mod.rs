@@ -1,6 +1,11 @@
 //! Local limits, from the arithmetic of one entry to many workers on one store.
 
 mod charge;
+#[cfg(not(target_arch = "wasm32"))]
+mod gcra;
+mod model;
+
+use std::time::Duration;
 
 use crate::policy::Policy;
 use crate::quota::{Bill, Book, Call};
