@@ -1,6 +1,7 @@
 //! What compiles, what does not, and what is warned about.
 
 mod bad;
+mod bad_quotas;
 mod bad_usage;
 mod drift;
 mod good;
