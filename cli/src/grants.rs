@@ -8,6 +8,9 @@ use toolgate_engine::exchange::UnixNanos;
 use toolgate_engine::identity::{Caller, as_key};
 use toolgate_engine::mcp::method::{self, List};
 use toolgate_engine::policy::{GlobSet, KeyId, Mode, Policy, Role, Server, ServerId, UnlistedTools};
+use toolgate_engine::quota::Book;
+
+use crate::limits::{self, Applied};
 
 /// The patterns that reach a server, and how the policy's own tools fare under them.
 pub(crate) struct Grants<'p> {
@@ -17,6 +20,7 @@ pub(crate) struct Grants<'p> {
     resources: Vec<Pattern<'p>>,
     prompts: Vec<Pattern<'p>>,
     methods: Vec<&'static str>,
+    limits: Vec<Applied>,
     only_listed: bool,
     shadow: bool,
 }
@@ -36,7 +40,7 @@ struct Pattern<'p> {
 
 impl<'p> Grants<'p> {
     /// The grants of a key that may act at all.
-    pub(crate) fn of(policy: &'p Policy, key: KeyId, server: ServerId, now: UnixNanos) -> Self {
+    pub(crate) fn of(policy: &'p Policy, book: &Book, key: KeyId, server: ServerId, now: UnixNanos) -> Self {
         let roles: Vec<&Role> = policy
             .key(key)
             .roles
@@ -56,6 +60,7 @@ impl<'p> Grants<'p> {
             resources: patterns(|role| &role.resources),
             prompts: patterns(|role| &role.prompts),
             methods: methods(server),
+            limits: limits::on_server(book, policy, key, server),
             only_listed: server.unlisted_tools == UnlistedTools::Deny,
             shadow: caller.is_some_and(|caller| caller.mode == Mode::Shadow),
         }
@@ -71,6 +76,7 @@ impl<'p> Grants<'p> {
             "resources": to_json(&self.resources),
             "prompts": to_json(&self.prompts),
             "methods": self.methods,
+            "limits": self.limits.iter().map(Applied::to_json).collect::<Vec<_>>(),
             "unlisted_tools": if self.only_listed { "deny" } else { "allow" },
             "shadow": self.shadow,
         })
@@ -120,7 +126,13 @@ impl fmt::Display for Grants<'_> {
         for line in wrapped(&self.methods) {
             writeln!(f, "  {line}")?;
         }
-        Ok(())
+        writeln!(f, "limits on tool calls")?;
+        if self.limits.is_empty() {
+            writeln!(f, "  none")?;
+        }
+        self.limits
+            .iter()
+            .try_for_each(|limit| writeln!(f, "  {}", limit.text))
     }
 }
 

@@ -6,8 +6,10 @@
 mod envoy;
 mod failure;
 mod grants;
+mod limits;
 mod nearest;
 mod policy_file;
+mod rate_limit;
 mod style;
 mod upstream;
 mod verbs;
@@ -43,7 +45,7 @@ enum Verb {
     WhoCan(who_can::Args),
     /// Make a new key (shown once) and its policy entry.
     Keygen(keygen::Args),
-    /// Print configuration for a proxy.
+    /// Print configuration for a proxy, or for the rate limit service behind it.
     Render(render::Args),
     /// Print the policy's JSON Schema.
     Schema,

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use toolgate_engine::policy::{Policy, PolicyError, Warning, lint};
+use toolgate_engine::policy::{Policy, PolicyError, Scope, Warning, lint};
 
 use super::{Format, now};
 use crate::failure::{NO, Outcome};
@@ -50,20 +50,12 @@ impl<'a> Report<'a> {
     fn of(path: &'a Path) -> Outcome<Self> {
         let text = policy_file::read(path)?;
         Ok(match Policy::compile(&text) {
-            Ok(policy) => {
-                let summary = [
-                    counted(policy.servers().count(), "server"),
-                    counted(policy.roles().count(), "role"),
-                    counted(policy.keys().count(), "key"),
-                ]
-                .join(", ");
-                Self {
-                    path,
-                    summary,
-                    errors: Vec::new(),
-                    warnings: lint(&policy, now().seconds()),
-                }
-            }
+            Ok(policy) => Self {
+                path,
+                summary: summary(&policy),
+                errors: Vec::new(),
+                warnings: lint(&policy, now().seconds()),
+            },
             Err(errors) => Self {
                 path,
                 summary: String::new(),
@@ -118,6 +110,39 @@ impl fmt::Display for Report<'_> {
             errors => writeln!(f, "{file}: {}", counted(errors, "error")),
         }
     }
+}
+
+/// What the policy is made of. Teams and limits are counted where there are any.
+fn summary(policy: &Policy) -> String {
+    let allowances = || {
+        let teams = policy.teams().map(|(_, team)| &team.allowance);
+        teams.chain(policy.keys().map(|(_, key)| &key.allowance))
+    };
+    let quotas = || allowances().flat_map(|allowance| &allowance.quotas);
+    let budgets = || allowances().filter_map(|allowance| allowance.budget.as_ref());
+    let scopes = quotas()
+        .map(|quota| quota.scope)
+        .chain(budgets().map(|budget| budget.scope));
+    let mut parts = vec![
+        counted(policy.servers().count(), "server"),
+        counted(policy.roles().count(), "role"),
+    ];
+    parts.extend(some(policy.teams().count(), "team"));
+    parts.push(counted(policy.keys().count(), "key"));
+    parts.extend(some(quotas().count(), "quota"));
+    parts.extend(some(budgets().count(), "budget"));
+    let limits = quotas().count() + budgets().count();
+    parts.extend(match scopes.filter(|scope| *scope == Scope::Global).count() {
+        0 => None,
+        1 if limits == 1 => Some("global".to_owned()),
+        all if all == limits => Some("all of them global".to_owned()),
+        some => Some(format!("{some} of them global")),
+    });
+    parts.join(", ")
+}
+
+fn some(number: usize, noun: &str) -> Option<String> {
+    (number > 0).then(|| counted(number, noun))
 }
 
 fn counted(number: usize, noun: &str) -> String {

@@ -4,15 +4,17 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use toolgate_engine::decide::Step;
+use toolgate_engine::decide::{Check, Step};
 use toolgate_engine::exchange::{Engine, Explained, LocalReply, explain};
 use toolgate_engine::policy::{KeyId, Policy, ServerId};
+use toolgate_engine::quota::Book;
 use toolgate_engine::reason::Reason;
 use toolgate_engine::store::MemoryStore;
 
 use super::{Format, now};
 use crate::failure::{Failure, NO, Outcome};
 use crate::grants::Grants;
+use crate::limits::{self, Applied};
 use crate::nearest::nearest;
 use crate::policy_file::PolicyFile;
 use crate::style::{BAD, DIM, GOOD, NOTE};
@@ -41,14 +43,21 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let server = find_server(&policy, &args.server)?;
     let body = args.request.as_deref().map(read_request).transpose()?;
     let engine = Engine::new(policy);
+    let book = Book::new(engine.policy());
     let explained = explain(&engine, key, server, body.as_deref(), &MemoryStore::new(), now());
     let grants = match (&body, explained.decision) {
-        (None, Reason::Allowed) => Some(Grants::of(engine.policy(), key, server, now())),
+        (None, Reason::Allowed) => Some(Grants::of(engine.policy(), &book, key, server, now())),
         _ => None,
+    };
+    let limits = match body.as_deref().and_then(tool_called) {
+        Some(tool) if explained.steps.iter().any(counts) => {
+            limits::of_call(&book, key, engine.policy().server(server), &tool)
+        }
+        _ => Vec::new(),
     };
     let mut out = anstream::stdout().lock();
     match args.format {
-        Format::Json => writeln!(out, "{}", to_json(args, &explained, grants.as_ref()))?,
+        Format::Json => writeln!(out, "{}", to_json(args, &explained, &limits, grants.as_ref()))?,
         Format::Text => {
             tell(&mut out, args, &explained)?;
             if let Some(grants) = grants {
@@ -91,6 +100,20 @@ fn read_request(path: &Path) -> Outcome<Vec<u8>> {
         .map_err(|error| Failure::usage(format!("cannot read the request {}: {error}", path.display())))
 }
 
+/// Whether it names a limit that counts the call. Whether that has room, nothing here knows.
+fn counts(step: &Step) -> bool {
+    matches!(step.check, Check::Quota | Check::Budget)
+}
+
+/// The tool that a message calls. The engine has read it more strictly before.
+fn tool_called(body: &[u8]) -> Option<String> {
+    let message: Value = serde_json::from_slice(body).ok()?;
+    message
+        .pointer("/params/name")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+}
+
 fn tell(out: &mut impl Write, args: &Args, explained: &Explained) -> std::io::Result<()> {
     let Args { key, server, .. } = args;
     match (explained.decision, explained.would_deny) {
@@ -106,6 +129,7 @@ fn tell(out: &mut impl Write, args: &Args, explained: &Explained) -> std::io::Re
     for step in &explained.steps {
         let (style, mark) = match (step.refused, step.shadow) {
             (None, _) if step.text == NOT_APPLICABLE => (DIM, "-"),
+            (None, _) if counts(step) => (NOTE, "•"),
             (None, _) => (GOOD, "✓"),
             (Some(_), true) => (NOTE, "~"),
             (Some(_), false) => (BAD, "✗"),
@@ -115,6 +139,12 @@ fn tell(out: &mut impl Write, args: &Args, explained: &Explained) -> std::io::Re
             "  {style}{mark}{style:#} {:<9} {}",
             step.check.as_str(),
             step.text
+        )?;
+    }
+    if explained.steps.iter().any(counts) {
+        writeln!(
+            out,
+            "  {DIM}what is left of a limit is known where calls are made{DIM:#}"
         )?;
     }
     explained
@@ -137,13 +167,14 @@ fn tell_reply(out: &mut impl Write, reply: &LocalReply) -> std::io::Result<()> {
     writeln!(out, "  {}", String::from_utf8_lossy(&reply.body))
 }
 
-fn to_json(args: &Args, explained: &Explained, grants: Option<&Grants<'_>>) -> Value {
+fn to_json(args: &Args, explained: &Explained, limits: &[Applied], grants: Option<&Grants<'_>>) -> Value {
     json!({
         "key": args.key,
         "server": args.server,
         "decision": explained.decision.as_str(),
         "would_deny": explained.would_deny.map(Reason::as_str),
         "checks": explained.steps.iter().map(step_json).collect::<Vec<_>>(),
+        "limits": limits.iter().map(Applied::to_json).collect::<Vec<_>>(),
         "answer": explained.reply.as_ref().map(reply_json),
         "grants": grants.map(Grants::to_json),
     })
@@ -152,6 +183,7 @@ fn to_json(args: &Args, explained: &Explained, grants: Option<&Grants<'_>>) -> V
 fn step_json(step: &Step) -> Value {
     let outcome = match (step.refused, step.shadow) {
         (None, _) if step.text == NOT_APPLICABLE => "skipped",
+        (None, _) if counts(step) => "counted",
         (None, _) => "passed",
         (Some(_), true) => "shadowed",
         (Some(_), false) => "refused",

@@ -1,15 +1,18 @@
-//! `render`: configuration for a proxy, on standard output.
+//! `render`: configuration for a proxy, or for the rate limit service behind it, on standard output.
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use toolgate_engine::policy::ServiceEngine;
+use toolgate_engine::quota::Book;
 
 use super::proxy::{ProxyArgs, existing, parse_address, server_names};
 use crate::envoy::{self, AccessLog, Setup};
 use crate::failure::{Failure, Outcome};
 use crate::policy_file::PolicyFile;
+use crate::rate_limit;
 use crate::upstream;
 
 #[derive(Debug, clap::Args)]
@@ -32,8 +35,8 @@ enum Target {
     Envoyfilter(Later),
     #[command(hide = true)]
     EnvoyGateway(Later),
-    #[command(hide = true)]
-    Ratelimit(Later),
+    /// The file of the rate limit service that counts limits with scope "global".
+    Ratelimit(RatelimitArgs),
 }
 
 /// Known, and not there yet.
@@ -68,6 +71,25 @@ struct EnvoyArgs {
     proxy: ProxyArgs,
 }
 
+#[derive(Debug, clap::Args)]
+struct RatelimitArgs {
+    /// The policy.
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The engine behind the service [default: the one that the policy names].
+    #[arg(long, value_enum)]
+    engine: Option<Engine>,
+}
+
+/// An engine behind the rate limit service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Engine {
+    /// envoyproxy/ratelimit: its domain file, with the settings that it needs.
+    Envoyproxy,
+    /// Limitador: its limits file.
+    Limitador,
+}
+
 pub(crate) fn run(args: Args) -> Outcome {
     let later = match args.target {
         Target::Envoy(args) => return envoy(&args),
@@ -76,7 +98,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         Target::Wasmplugin(_) => "wasmplugin",
         Target::Envoyfilter(_) => "envoyfilter",
         Target::EnvoyGateway(_) => "envoy-gateway",
-        Target::Ratelimit(_) => "ratelimit",
+        Target::Ratelimit(args) => return ratelimit(&args),
     };
     Err(Failure::usage(format!("render {later} is not supported yet")).fix("use render envoy"))
 }
@@ -113,4 +135,48 @@ fn access_log(args: &EnvoyArgs) -> Outcome<Vec<AccessLog>> {
         return Ok(Vec::new());
     };
     Ok(vec![AccessLog::File(std::path::absolute(path)?)])
+}
+
+fn ratelimit(args: &RatelimitArgs) -> Outcome {
+    let policy = PolicyFile::load(&args.policy)?.policy;
+    let Some(service) = policy.rate_limit_service() else {
+        return Err(
+            Failure::no("the policy has no rate limit service, so there is nothing to tell one")
+                .fix(r#"for limits with scope "global", add "rateLimitService": {"cluster": "ratelimit"} to the policy"#),
+        );
+    };
+    let named = match service.engine {
+        ServiceEngine::Envoyproxy => Engine::Envoyproxy,
+        ServiceEngine::Limitador => Engine::Limitador,
+    };
+    let engine = args.engine.unwrap_or(named);
+    if engine != named {
+        anstream::eprintln!(
+            "warning: the policy asks its service as {}; for a service with this file, set \"engine\": \"{}\" in its \
+             \"rateLimitService\"",
+            named.name(),
+            engine.name()
+        );
+    }
+    if !policy.counts_globally() {
+        anstream::eprintln!(
+            "warning: no limit of the policy has scope \"global\": the rate limit service is never asked"
+        );
+    }
+    let text = match engine {
+        Engine::Envoyproxy => rate_limit::domain_file(service),
+        Engine::Limitador => rate_limit::limits_file(&Book::new(&policy)),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(0)
+}
+
+impl Engine {
+    /// As the policy names it.
+    fn name(self) -> &'static str {
+        match self {
+            Engine::Envoyproxy => "envoyproxy",
+            Engine::Limitador => "limitador",
+        }
+    }
 }

@@ -8,11 +8,12 @@ use toolgate_engine::decide::{Access, item_access};
 use toolgate_engine::identity::as_key;
 use toolgate_engine::mcp::method::List;
 use toolgate_engine::policy::{Key, KeyId, Mode, Policy, Server};
-use toolgate_engine::quota::{Book, Call, describe};
+use toolgate_engine::quota::Book;
 
 use super::explain::find_server;
 use super::{Format, now};
 use crate::failure::{Failure, NO, Outcome};
+use crate::limits::{self, Applied};
 use crate::policy_file::PolicyFile;
 use crate::style::{BAD, DIM, GOOD, NOTE};
 
@@ -40,17 +41,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let book = Book::new(&policy);
     let standings: Vec<Standing<'_>> = policy
         .keys()
-        .map(|(id, key)| {
-            let call = Call {
-                key: id,
-                subject: None,
-                server,
-                tool,
-            };
-            Standing {
-                limits: limits(&book, &call),
-                ..standing(&policy, id, key, server, tool)
-            }
+        .map(|(id, key)| Standing {
+            limits: limits::of_call(&book, id, server, tool),
+            ..standing(&policy, id, key, server, tool)
         })
         .collect();
     let can = standings.iter().filter(|standing| standing.can()).count();
@@ -96,8 +89,8 @@ struct Standing<'p> {
     key: &'p str,
     team: Option<&'p str>,
     verdict: Verdict<'p>,
-    /// Pointer and description of each limit that counts the call.
-    limits: Vec<(String, String)>,
+    /// What counts the call.
+    limits: Vec<Applied>,
 }
 
 enum Verdict<'p> {
@@ -117,17 +110,6 @@ fn standing<'p>(policy: &'p Policy, id: KeyId, key: &'p Key, server: &'p Server,
         verdict,
         limits: Vec::new(),
     }
-}
-
-fn limits(book: &Book, call: &Call<'_>) -> Vec<(String, String)> {
-    let bill = book.bill(call);
-    let lines = bill.iter().flat_map(|bill| &bill.lines);
-    lines
-        .filter_map(|line| {
-            let (owner, limit) = book.limit(line.limit)?;
-            Some((owner.pointer(limit), describe(owner, limit)))
-        })
-        .collect()
 }
 
 impl Standing<'_> {
@@ -153,7 +135,7 @@ impl Standing<'_> {
                 )?;
                 self.limits
                     .iter()
-                    .try_for_each(|(_, text)| writeln!(out, "    {DIM}{text}{DIM:#}"))
+                    .try_for_each(|limit| writeln!(out, "    {DIM}{}{DIM:#}", limit.text))
             }
             Verdict::Access(Access::Refused {
                 why,
@@ -181,11 +163,7 @@ impl Standing<'_> {
             Verdict::Access(Access::Granted { role, pattern }) => {
                 entry["role"] = json!(role);
                 entry["pattern"] = json!(pattern);
-                let limits = self.limits.iter();
-                let limits: Vec<Value> = limits
-                    .map(|(pointer, text)| json!({ "pointer": pointer, "text": text }))
-                    .collect();
-                entry["limits"] = json!(limits);
+                entry["limits"] = self.limits.iter().map(Applied::to_json).collect();
             }
             Verdict::Access(Access::Refused { why, mode }) => {
                 entry["why"] = json!(why.to_string());

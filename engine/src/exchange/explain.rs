@@ -154,12 +154,18 @@ fn limits(engine: &Engine, waiting: &Waiting, tool: &str) -> Vec<Step> {
         server: engine.policy.server(waiting.server),
         tool,
     });
+    let per_kib = bill.as_ref().map(|bill| bill.cost.per_kib).unwrap_or_default();
+    let of_result = match per_kib {
+        Micros(0) => String::new(),
+        per_kib => format!(", and {per_kib} for each KiB of its result,"),
+    };
     let lines = bill.iter().flat_map(|bill| &bill.lines);
     lines
         .filter_map(|line| {
             let (owner, limit) = engine.book.limit(line.limit)?;
             let (check, takes) = if line.budget {
-                (Check::Budget, format!("takes {} of ", Micros(line.amount)))
+                let amount = Micros(line.amount);
+                (Check::Budget, format!("takes {amount}{of_result} of "))
             } else {
                 (Check::Quota, "counts against ".to_owned())
             };
