@@ -176,10 +176,10 @@ fn blocks(path: &Path) -> Vec<Block> {
     blocks
 }
 
-/// `README.md`, `docs`, `policies/README.md`, `examples`.
+/// Every page for people.
 fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = ["README.md", "docs", "policies", "examples"]
+    let mut open = ["README.md", "docs", "envoy", "policies", "examples"]
         .map(|name| root().join(name))
         .to_vec();
     while let Some(path) = open.pop() {

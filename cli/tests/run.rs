@@ -9,14 +9,17 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{Bench, Said, policy};
+use common::{Bench, Said, limited, policy};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 const BOTH: &str = "--upstream docs=http://127.0.0.1:3000/mcp --upstream files=http://127.0.0.1:3001/";
 
 /// A bench whose `envoy` is this shell script.
 fn with_envoy(script: &str) -> Bench {
-    let bench = Bench::new(&policy());
+    of(Bench::new(&policy()), script)
+}
+
+fn of(bench: Bench, script: &str) -> Bench {
     let path = bench.write("envoy", &format!("#!/bin/sh\n{script}\n"));
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     bench
@@ -134,4 +137,13 @@ fn takes_upstreams_from_an_agents_configuration() {
     );
     run(&bench, "--mcp-json mcp.json").is_usage(&["\"files\" has no upstream"]);
     run(&bench, "").is_usage(&["--upstream"]);
+}
+
+#[test]
+fn global_limits_need_their_service() {
+    let bench = of(Bench::new(&limited()), r#"cat "$2" >&2; exit 1"#);
+    run(&bench, BOTH).is_usage(&["scope \"global\"", "--rate-limit-service HOST:PORT"]);
+    let said = run(&bench, &format!("{BOTH} --rate-limit-service 127.0.0.1:8081"));
+    assert!(said.err.contains(r#""name": "limits""#), "{said:?}");
+    assert!(said.err.contains(r#""port_value": 8081"#), "{said:?}");
 }

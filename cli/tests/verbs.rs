@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, policy};
+use common::{Bench, limited, policy};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,7 @@ fn check_says_yes_and_no_with_every_error() {
         (said.code, said.out.as_str()),
         (
             Some(0),
-            "warning: policy.json: /keys/old/expires: the key has expired\nvalid: policy.json: 2 servers, 2 roles, 4 keys\n"
+            "warning: policy.json: /keys/old/expires: the key has expired\nvalid: policy.json: 2 servers, 2 roles, 1 team, 4 keys\n"
         )
     );
 
@@ -45,6 +45,125 @@ fn check_says_yes_and_no_with_every_error() {
 
     bench.run("check nowhere.json").is_usage(&["nowhere.json"]);
     bench.run("check").is_usage(&["FILE"]);
+}
+
+#[test]
+fn check_counts_limits_and_says_which_of_them_a_restart_forgets() {
+    let said = Bench::new(&limited()).run("check policy.json");
+    assert_eq!(said.code, Some(0));
+    let (warnings, summary) = said.out.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(
+        summary,
+        "valid: policy.json: 2 servers, 2 roles, 2 teams, 4 keys, 4 quotas, 2 budgets, 1 of them global"
+    );
+    let local = "/keys/ada/budget: what is spent is forgotten when Envoy restarts";
+    assert!(warnings.contains(local), "{warnings}");
+    assert!(!warnings.contains("/teams/all/budget"), "{warnings}");
+    assert!(
+        warnings.contains("/keys/ada/quotas/2/on"),
+        "it counts nothing: {warnings}"
+    );
+
+    let mut wrong = limited();
+    wrong.as_object_mut().unwrap().remove("rateLimitService");
+    wrong["keys"]["ada"]["team"] = json!("egn");
+    wrong["keys"]["ada"]["quotas"][0]["limit"] = json!(0);
+    let said = Bench::new(&wrong).run("check policy.json");
+    assert_eq!(said.code, Some(1));
+    for part in [
+        "/teams/all/budget/scope: global limits need \"rateLimitService\"",
+        "/keys/ada/quotas/0/limit: no calls at all",
+        "did you mean \"eng\"?",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+}
+
+#[test]
+fn explain_names_the_limits_that_count_a_call_and_what_it_takes_from_them() {
+    let bench = Bench::new(&limited());
+    let call = |name: &str| {
+        let request =
+            json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": name } });
+        bench.write("request.json", &request.to_string());
+    };
+    let explain = "explain --policy policy.json --server docs --request request.json";
+    call("search");
+    let said = bench.run(&format!("{explain} --key ada"));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for line in [
+        "  • quota     counts against 100 calls per minute, 20 at once, of key \"ada\" (local)\n",
+        "  • quota     counts against 2000 calls per minute of team \"eng\" (local)\n",
+        "  • budget    takes 0.002, and 0.001 for each KiB of its result, of 50 per day of key \"ada\" (local)\n",
+        "  • budget    takes 0.002, and 0.001 for each KiB of its result, of 20000 per month of team \"all\" (global)\n",
+        "  what is left of a limit is known where calls are made\n",
+    ] {
+        assert!(said.out.contains(line), "{line}{}", said.out);
+    }
+    let limits = |said: &common::Said| said.json()["limits"].as_array().unwrap().clone();
+    let said = bench.run(&format!("{explain} --key ada --format json"));
+    assert_eq!(
+        limits(&said)
+            .iter()
+            .map(|limit| &limit["pointer"])
+            .collect::<Vec<_>>(),
+        [
+            "/keys/ada/quotas/0",
+            "/teams/eng/quotas/0",
+            "/keys/ada/budget",
+            "/teams/all/budget"
+        ]
+    );
+    assert_eq!(
+        limits(&said)[3],
+        json!({
+            "pointer": "/teams/all/budget", "kind": "budget", "owner": "team", "name": "all", "scope": "global",
+            "text": "20000 per month of team \"all\" (global)", "cost_micros": 2000, "cost_micros_per_kib": 1000,
+        })
+    );
+    let checks = said.json()["checks"].as_array().unwrap().clone();
+    assert_eq!(checks.iter().filter(|at| at["outcome"] == "counted").count(), 4);
+
+    // Another tool: the server's price, and the quota on such tools.
+    call("export");
+    let said = limits(&bench.run(&format!("{explain} --key ada --format json")));
+    assert_eq!(
+        (&said[1]["pointer"], &said[1]["text"], &said[1]["calls"]),
+        (
+            &json!("/keys/ada/quotas/1"),
+            &json!("5 calls per hour, on docs/exp*, for each tool, of key \"ada\" (local)"),
+            &json!(1)
+        )
+    );
+    assert_eq!(said[3]["cost_micros"], 10_000);
+
+    // What is refused before is charged to nobody; a key without limits has none.
+    call("drop_table");
+    for key in ["ada", "try"] {
+        assert_eq!(
+            bench.run(&format!("{explain} --key {key} --format json")).json()["limits"],
+            json!([])
+        );
+    }
+    bench.write(
+        "request.json",
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#,
+    );
+    assert_eq!(
+        bench.run(&format!("{explain} --key ada --format json")).json()["limits"],
+        json!([]),
+        "only calls count"
+    );
+
+    let grants = bench.run("explain --policy policy.json --key ada --server docs");
+    let (_, told) = grants.out.split_once("limits on tool calls\n").unwrap();
+    assert_eq!(
+        told.lines().count(),
+        5,
+        "all but the one on another server: {told}"
+    );
+    let grants = bench.run("explain --policy policy.json --key try --server docs --format json");
+    assert_eq!(grants.json()["grants"]["limits"], json!([]));
 }
 
 #[test]
@@ -178,7 +297,7 @@ fn who_can_names_the_grant_of_each_and_what_stops_the_others() {
     let said = bench.run("who-can --policy policy.json docs/search --format json");
     assert_eq!(said.code, Some(0));
     let report = said.json();
-    let ada = json!({ "key": "ada", "team": "eng", "role": "reader", "pattern": "docs/*" });
+    let ada = json!({ "key": "ada", "team": "eng", "role": "reader", "pattern": "docs/*", "limits": [] });
     assert_eq!(report["can"][0], ada);
     let why: Vec<_> = report["cannot"]
         .as_array()
@@ -229,6 +348,34 @@ fn who_can_names_the_grant_of_each_and_what_stops_the_others() {
 }
 
 #[test]
+fn who_can_names_the_limits_of_each() {
+    let bench = Bench::new(&limited());
+    let said = bench.run("who-can --policy policy.json docs/search");
+    let expected = "\
+✓ ada (team eng)  allowed by \"docs/*\" of role \"reader\"
+    100 calls per minute, 20 at once, of key \"ada\" (local)
+    2000 calls per minute of team \"eng\" (local)
+    50 per day of key \"ada\" (local)
+    20000 per month of team \"all\" (global)
+✗ bob  no role of the key allows it
+";
+    assert!(said.out.starts_with(expected), "{}", said.out);
+    let report = bench
+        .run("who-can --policy policy.json docs/search --format json")
+        .json();
+    let limits = report["can"][0]["limits"].as_array().unwrap();
+    assert_eq!(limits.len(), 4);
+    assert_eq!(
+        limits[0],
+        json!({
+            "pointer": "/keys/ada/quotas/0", "kind": "quota", "owner": "key", "name": "ada", "scope": "local",
+            "text": "100 calls per minute, 20 at once, of key \"ada\" (local)", "calls": 1,
+        })
+    );
+    assert_eq!(report["can"][1]["limits"], json!([]), "the shadow key has none");
+}
+
+#[test]
 fn keygen_makes_a_new_key_each_time_and_the_entry_that_accepts_it() {
     let bench = Bench::new(&policy());
     let made = bench.run("keygen --name eve --format json").json();
@@ -276,7 +423,19 @@ fn the_schema_accepts_what_compiles_and_refuses_an_unknown_field() {
         "{:?}",
         validator.iter_errors(&policy()).collect::<Vec<_>>()
     );
+    assert!(validator.is_valid(&limited()));
     let mut wrong = policy();
     wrong["servers"]["docs"]["toolz"] = json!({});
     assert!(!validator.is_valid(&wrong));
+    for (pointer, value) in [
+        ("/keys/ada/quotas/0/limit", json!(0)),
+        ("/keys/ada/quotas/0/per", json!("week")),
+        ("/keys/ada/budget/per", json!("hour")),
+        ("/teams/all/budget/scope", json!("world")),
+        ("/rateLimitService/cluster", json!("")),
+    ] {
+        let mut wrong = limited();
+        *wrong.pointer_mut(pointer).unwrap() = value;
+        assert!(!validator.is_valid(&wrong), "{pointer}");
+    }
 }

@@ -137,3 +137,23 @@ pub(crate) fn policy() -> Value {
         },
     })
 }
+
+/// Quotas and budgets of a key, its team and the team above, with a price for every call.
+pub(crate) fn limited() -> Value {
+    let mut limited = policy();
+    limited["servers"]["docs"]["cost"] = json!(0.01);
+    limited["servers"]["docs"]["tools"]["search"]["cost"] = json!(0.002);
+    limited["servers"]["docs"]["tools"]["search"]["costPerKiB"] = json!(0.001);
+    limited["teams"] = json!({
+        "all": { "budget": { "limit": 20000, "per": "month", "scope": "global" } },
+        "eng": { "parent": "all", "quotas": [{ "limit": 2000, "per": "minute" }] },
+    });
+    limited["keys"]["ada"]["quotas"] = json!([
+        { "limit": 100, "per": "minute", "burst": 20 },
+        { "limit": 5, "per": "hour", "on": "docs/exp*", "each": "tool" },
+        { "limit": 7, "per": "hour", "on": "files/*" },
+    ]);
+    limited["keys"]["ada"]["budget"] = json!({ "limit": 50, "per": "day" });
+    limited["rateLimitService"] = json!({ "cluster": "limits" });
+    limited
+}
