@@ -133,6 +133,14 @@ impl Record {
         self.entries().filter(|entry| entry.starts_with(&limit)).count()
     }
 
+    /// What is said of a limit.
+    #[cfg(test)]
+    pub(super) fn entries_of(&self, limit: u64) -> impl Iterator<Item = Entry> {
+        let limit = limit.to_le_bytes();
+        let entries = self.entries().filter(move |entry| entry.starts_with(&limit));
+        entries.map(|entry| decode(entry).unwrap())
+    }
+
     fn entries(&self) -> impl Iterator<Item = &[u8; ENTRY]> {
         self.bytes.as_chunks::<ENTRY>().0.iter()
     }

@@ -4,6 +4,10 @@ mod charge;
 #[cfg(not(target_arch = "wasm32"))]
 mod gcra;
 mod model;
+#[cfg(not(target_arch = "wasm32"))]
+mod refund;
+#[cfg(not(target_arch = "wasm32"))]
+mod workers;
 
 use std::time::Duration;
 
