@@ -12,6 +12,8 @@ mod response;
 mod step;
 mod stream;
 mod usage;
+#[cfg(test)]
+mod usage_tests;
 
 use std::rc::Rc;
 

@@ -64,6 +64,7 @@ impl Exchange {
             }
             Answer::Over(over) => {
                 self.record.rate_limit = Some("over".to_owned());
+                // What the service has counted all the same is struck from it.
                 asking.asks.push(asked);
                 engine.book.unasked(&asking.asks, store);
                 self.take_back(&engine, *asking, &No::Over(over), store, now)
@@ -71,7 +72,7 @@ impl Exchange {
             Answer::Failed(why) => {
                 asking.asks.push(asked);
                 engine.book.unasked(&asking.asks, store);
-                self.unanswered(&engine, *asking, why, store, now)
+                self.unanswered(&engine, *asking, &why, store, now)
             }
         }
     }
@@ -187,7 +188,7 @@ impl Exchange {
         &mut self,
         engine: &Engine,
         mut asking: Asking,
-        why: String,
+        why: &str,
         store: &dyn Store,
         now: UnixNanos,
     ) -> BodyStep {

@@ -2,6 +2,7 @@
 //! mistake in the messages does not cancel out.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 
 use super::FileLimit;
 use crate::time::UnixNanos;
@@ -200,7 +201,7 @@ fn cache_key(request: &Request, descriptor: &Descriptor, unit: u64, now: UnixNan
             !name.is_empty() && !value.is_empty(),
             "the protocol wants at least one byte"
         );
-        key.push_str(&format!("{name}_{value}_"));
+        write!(key, "{name}_{value}_").unwrap();
     }
     key.push_str(&(now.seconds() / divider(unit) * divider(unit)).to_string());
     key
@@ -219,7 +220,7 @@ impl Limitador {
     pub(crate) fn should_rate_limit(&mut self, message: &[u8], now: UnixNanos) -> Vec<u8> {
         let request = Request::decode(message);
         let hits = request.hits_addend.max(1);
-        assert!(hits <= u64::from(u32::MAX));
+        assert!(u32::try_from(hits).is_ok());
         let first = request.descriptors.first().expect("a descriptor");
         let mut counts = Vec::new();
         for limit in self

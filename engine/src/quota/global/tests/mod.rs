@@ -1,5 +1,7 @@
 //! Questions, answers, and what lies between them.
 
+mod replies;
+mod requests;
 mod units;
 
 use crate::policy::Policy;
@@ -22,7 +24,7 @@ struct Fixture {
 impl Fixture {
     fn new(service: &str, team: &str, key: &str) -> Fixture {
         let text = format!(
-            r#"{{"version":1,
+            r#"{{"version":1,"identity":{{"anonymous":"k"}},
             "servers":{{"docs":{{"path":"/mcp","tools":{{
                 "free":{{}},"cheap":{{"cost":0.000001}},"dear":{{"cost":0.05}},"huge":{{"cost":5000}},"by_size":{{"costPerKiB":1}}}}}}}},
             "teams":{{"eng/a~b":{{{team}}}}},

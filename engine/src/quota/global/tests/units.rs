@@ -53,7 +53,7 @@ fn windows_that_the_service_cannot_count() {
         Duration::ZERO,
         Duration::from_millis(500),
         Duration::from_millis(60_500),
-        Duration::from_secs(7 * 60),
+        Duration::from_mins(7),
         Duration::from_secs(DAY - 1),
         Duration::from_millis(DAY * 1_000 + 1),
         Duration::from_secs(365 * DAY + 1),

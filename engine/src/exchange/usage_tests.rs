@@ -1,0 +1,565 @@
+//! Calls under global limits, from the body to the end, with a rate limit service in memory.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    BodyStep, Ending, Engine, Exchange, HeadStep, LocalReply, RateLimitReply, Record, RequestHead, UnixNanos,
+};
+use crate::policy::Policy;
+use crate::quota::Book;
+use crate::quota::fake::{Limitador, Ratelimit, Request};
+use crate::reason::Reason;
+use crate::store::MemoryStore;
+
+/// 2026-11-20T12:34:56Z.
+const NOW: UnixNanos = UnixNanos(1_795_178_096_000_000_000);
+const REACHED: Ending = Ending {
+    result_bytes: 0,
+    reached: true,
+};
+
+/// The service, as it works when it works.
+enum Service {
+    Ratelimit(Ratelimit),
+    Limitador(Limitador),
+}
+
+struct World {
+    engine: Rc<Engine>,
+    store: MemoryStore,
+    service: Service,
+    /// What comes instead of an answer.
+    broken: Option<RateLimitReply<'static>>,
+    now: UnixNanos,
+}
+
+/// What came of a call.
+struct Called {
+    exchange: Exchange,
+    reply: Option<LocalReply>,
+    /// What the service was asked.
+    asked: Vec<Request>,
+}
+
+impl World {
+    fn new(service: &Value, team: &Value, key: &Value) -> World {
+        let mut document = json!({
+            "version": 1,
+            "identity": { "anonymous": "k" },
+            "servers": { "docs": { "path": "/mcp", "tools": {
+                "free": {}, "paid": { "cost": 0.3 }, "long": { "cost": 0.1, "costPerKiB": 0.1 },
+            } } },
+            "roles": { "all": { "allow": ["docs/*"] } },
+            "teams": { "eng": team },
+            "keys": { "k": { "roles": ["all"], "team": "eng" } },
+            "rateLimitService": { "cluster": "rl", "domain": "tg", "timeout": "20ms" },
+        });
+        merge(&mut document["keys"]["k"], key);
+        merge(&mut document["rateLimitService"], service);
+        let policy = Policy::compile(document.to_string().as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+        let service = if service["engine"] == "limitador" {
+            Service::Limitador(Limitador {
+                limits: Book::new(&policy).limits_file().collect(),
+                ..Limitador::default()
+            })
+        } else {
+            Service::Ratelimit(Ratelimit::new("tg"))
+        };
+        World {
+            engine: Engine::new(policy),
+            store: MemoryStore::new(),
+            service,
+            broken: None,
+            now: NOW,
+        }
+    }
+
+    /// Makes a call as far as the verdict.
+    fn call(&mut self, tool: &str) -> Called {
+        let mut exchange = self.waiting();
+        let mut step = exchange.request_body(&body(tool), &self.store, self.now);
+        let mut asked = Vec::new();
+        let reply = loop {
+            match step {
+                BodyStep::Forward(_) => break None,
+                BodyStep::Reply(reply) => break Some(reply),
+                BodyStep::Ask(call) => {
+                    assert_eq!((&*call.cluster, call.timeout), ("rl", Duration::from_millis(20)));
+                    assert!(exchange.settles());
+                    asked.push(Request::decode(&call.message));
+                    assert!(asked.len() < 10);
+                    let answer = match &mut self.service {
+                        _ if self.broken.is_some() => Vec::new(),
+                        Service::Ratelimit(service) => service.should_rate_limit(&call.message, self.now),
+                        Service::Limitador(service) => service.should_rate_limit(&call.message, self.now),
+                    };
+                    let reply = self.broken.unwrap_or(RateLimitReply::Answer(&answer));
+                    step = exchange.rate_limit_reply(&reply, &self.store, self.now);
+                }
+            }
+        };
+        Called {
+            exchange,
+            reply,
+            asked,
+        }
+    }
+
+    /// Makes a call, and ends it.
+    fn call_and_end(&mut self, tool: &str, result_bytes: u64) -> Called {
+        let mut called = self.call(tool);
+        let ending = Ending {
+            result_bytes,
+            reached: true,
+        };
+        called.exchange.finish(&ending, &self.store, self.now);
+        called
+    }
+
+    /// How many of so many calls go on.
+    fn admitted(&mut self, tool: &str, calls: usize) -> usize {
+        (0..calls)
+            .filter(|_| self.call_and_end(tool, 0).reply.is_none())
+            .count()
+    }
+
+    fn waiting(&self) -> Exchange {
+        let mut exchange = Exchange::new(Rc::clone(&self.engine));
+        let head = RequestHead {
+            headers: &[
+                (b":method".as_slice(), b"POST".as_slice()),
+                (b":path", b"/mcp"),
+                (b"content-type", b"application/json"),
+                (b"accept", b"application/json, text/event-stream"),
+            ],
+            end_of_stream: false,
+            jwt: None,
+        };
+        let step = exchange.request_head(&head, self.now);
+        assert!(matches!(step, HeadStep::Await { .. }), "{step:?}");
+        exchange
+    }
+
+    fn ratelimit(&mut self) -> &mut Ratelimit {
+        match &mut self.service {
+            Service::Ratelimit(service) => service,
+            Service::Limitador(_) => panic!("Limitador"),
+        }
+    }
+}
+
+impl Called {
+    fn record(&self) -> &Record {
+        self.exchange.record()
+    }
+
+    fn rate_limit(&self) -> &str {
+        self.record().rate_limit.as_deref().unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn assert_goes_on(&self) {
+        assert_eq!(self.reply, None, "{:?}", self.record());
+        assert_eq!(self.record().decision, Some(Reason::Allowed));
+    }
+
+    /// Refused: the reason, the limit's place, and the wait in milliseconds.
+    #[track_caller]
+    fn refused(&self) -> (Reason, Option<&str>, Option<u64>) {
+        let reply = self.reply.as_ref().expect("a refusal");
+        assert_eq!(reply.status, 200);
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(body["result"]["isError"], true, "{body}");
+        let wait = &body["result"]["_meta"]["toolgate/retryAfterMs"];
+        let record = self.record();
+        (record.decision.unwrap(), record.limit.as_deref(), wait.as_u64())
+    }
+
+    /// What each limit was asked to count, whatever the form.
+    fn hits(&self) -> Vec<u64> {
+        let of = |request: &Request| {
+            let own = request.hits_addend;
+            let hits = request
+                .descriptors
+                .iter()
+                .map(move |d| d.hits_addend.unwrap_or(own));
+            hits.collect::<Vec<_>>()
+        };
+        self.asked.iter().flat_map(of).collect()
+    }
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    for (name, value) in from.as_object().unwrap() {
+        into[name] = value.clone();
+    }
+}
+
+fn body(tool: &str) -> Vec<u8> {
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": tool, "arguments": {} } });
+    message.to_string().into_bytes()
+}
+
+fn quota(limit: u32, per: &str) -> Value {
+    json!({ "limit": limit, "per": per, "scope": "global" })
+}
+
+fn budget(limit: f64, per: &str) -> Value {
+    json!({ "limit": limit, "per": per, "scope": "global" })
+}
+
+#[test]
+fn within_all_limits_a_call_goes_on_after_one_question() {
+    let mut world = World::new(
+        &json!({}),
+        &json!({ "quotas": [quota(5, "minute")], "budget": budget(1.0, "month") }),
+        &json!({ "quotas": [quota(3, "5m"), quota(2, "second")], "budget": budget(1.0, "day") }),
+    );
+    let called = world.call("paid");
+    called.assert_goes_on();
+    assert_eq!((called.asked.len(), called.rate_limit()), (1, "within"));
+    assert_eq!(called.hits(), [1, 1, 1, 300_000, 300_000]);
+    assert_eq!(called.record().cost_micros, Some(300_000));
+    // Methods that are no calls of tools are nobody's business.
+    let mut exchange = world.waiting();
+    let list = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
+    let step = exchange.request_body(list, &world.store, NOW);
+    assert!(matches!(step, BodyStep::Forward(_)), "{step:?}");
+}
+
+#[test]
+fn a_refusal_names_the_limit_and_when_to_try_again() {
+    let mut world = World::new(
+        &json!({}),
+        &json!({ "quotas": [quota(4, "hour")] }),
+        &json!({ "quotas": [quota(2, "minute")], "budget": budget(1.0, "month") }),
+    );
+    assert_eq!(world.admitted("free", 3), 2);
+    let called = world.call("free");
+    assert_eq!(called.rate_limit(), "over");
+    let over = (Reason::Quota, Some("/keys/k/quotas/0"), Some(4_000));
+    assert_eq!(called.refused(), over);
+    // The service has counted refused calls on the team's quota as well: 4 of 4.
+    world.now = UnixNanos(NOW.0 + 4_000_000_000);
+    let over = (Reason::Quota, Some("/teams/eng/quotas/0"), Some(1_500_000));
+    assert_eq!(world.call("free").refused(), over);
+    // Another hour. Money for three calls.
+    world.now = UnixNanos(NOW.0 + 3_600_000_000_000);
+    assert_eq!(world.admitted("paid", 2), 2);
+    world.now = UnixNanos(NOW.0 + 3_660_000_000_000);
+    assert_eq!(world.admitted("paid", 1), 1);
+    let called = world.call("paid");
+    let left = 10 * 86_400_000 + 41_104_000 - 3_660_000;
+    assert_eq!(
+        called.refused(),
+        (Reason::Budget, Some("/keys/k/budget"), Some(left))
+    );
+    assert!(!called.exchange.settles());
+}
+
+#[test]
+fn windows_start_again_where_they_end() {
+    for (per, seconds) in [
+        ("second", 1),
+        ("10s", 10),
+        ("minute", 60),
+        ("5m", 300),
+        ("day", 86_400),
+        ("7d", 604_800),
+    ] {
+        let mut world = World::new(&json!({}), &json!({}), &json!({ "quotas": [quota(3, per)] }));
+        let start = NOW.seconds() / seconds * seconds;
+        for window in 0..3 {
+            let at = |second: u64, nanos: u64| UnixNanos((start + second) * 1_000_000_000 - nanos);
+            world.now = at(window * seconds, 0);
+            assert_eq!(world.admitted("free", 2), 2, "{per}");
+            world.now = at((window + 1) * seconds, 1);
+            assert_eq!(world.admitted("free", 3), 1, "{per}");
+        }
+    }
+}
+
+#[test]
+fn months_end_with_the_calendar() {
+    let mut world = World::new(&json!({}), &json!({}), &json!({ "budget": budget(1.0, "month") }));
+    // The turns of November and December, which are no multiple of any number of days apart.
+    for end in [1_796_083_200, 1_798_761_600, 1_801_440_000] {
+        world.now = UnixNanos(end * 1_000_000_000 - 1);
+        assert_eq!(world.admitted("paid", 4), 3);
+        // What is over counts as well, and only in its own month.
+        world.now = UnixNanos(end * 1_000_000_000);
+        assert_eq!(world.admitted("paid", 1), 1);
+        let service = world.ratelimit();
+        service.counts.clear();
+    }
+}
+
+#[test]
+fn a_call_dearer_than_a_whole_budget_is_refused_unasked() {
+    let mut world = World::new(&json!({}), &json!({}), &json!({ "budget": budget(0.2, "day") }));
+    let called = world.call("paid");
+    assert!(called.asked.is_empty());
+    assert_eq!(called.refused(), (Reason::Budget, Some("/keys/k/budget"), None));
+}
+
+#[test]
+fn what_happens_without_an_answer_is_the_policys_choice() {
+    let failures = [
+        RateLimitReply::Status(14),
+        RateLimitReply::NotSent(1),
+        RateLimitReply::TimedOut,
+        RateLimitReply::Answer(b"nonsense"),
+        RateLimitReply::Answer(b""),
+        // OK without a status, and OK with one that says that no limit was applied.
+        RateLimitReply::Answer(&[0x08, 1]),
+        RateLimitReply::Answer(&[0x08, 1, 0x12, 2, 0x08, 1]),
+    ];
+    for failure in failures {
+        for (on_error, admitted) in [("deny", 0), ("allow", 5), ("local", 2)] {
+            let service = json!({ "onError": on_error });
+            let mut world = World::new(&service, &json!({}), &json!({ "quotas": [quota(2, "minute")] }));
+            world.broken = Some(failure);
+            let called = world.call("free");
+            assert!(
+                called.rate_limit().starts_with("error: "),
+                "{}",
+                called.rate_limit()
+            );
+            match on_error {
+                "deny" => {
+                    assert_eq!(called.refused(), (Reason::Quota, None, Some(1_000)));
+                    let detail = called.record().detail.as_deref().unwrap();
+                    assert!(detail.starts_with("the rate limit service: "), "{detail}");
+                }
+                _ => called.assert_goes_on(),
+            }
+            let more = usize::from(called.reply.is_none());
+            assert_eq!(
+                world.admitted("free", 4) + more,
+                admitted,
+                "{failure:?} {on_error}"
+            );
+            // And back.
+            world.broken = None;
+            assert_eq!(world.admitted("free", 4), 2, "{failure:?} {on_error}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_without_an_answer_says_budget_where_only_money_counts() {
+    let mut world = World::new(&json!({}), &json!({}), &json!({ "budget": budget(1.0, "day") }));
+    world.broken = Some(RateLimitReply::TimedOut);
+    assert_eq!(world.call("paid").refused().0, Reason::Budget);
+    // What costs nothing is not asked about.
+    let called = world.call("free");
+    called.assert_goes_on();
+    assert!(called.asked.is_empty());
+}
+
+#[test]
+fn the_limits_of_the_local_mode_are_the_same_limits() {
+    let mut world = World::new(
+        &json!({ "onError": "local" }),
+        &json!({ "budget": budget(0.7, "month") }),
+        &json!({ "quotas": [quota(2, "minute")] }),
+    );
+    world.broken = Some(RateLimitReply::TimedOut);
+    assert_eq!(world.admitted("free", 3), 2);
+    let over = world.call("free");
+    assert_eq!(over.refused().1, Some("/keys/k/quotas/0"));
+    assert!(
+        over.rate_limit().starts_with("error: no answer"),
+        "{}",
+        over.rate_limit()
+    );
+    world.now = UnixNanos(NOW.0 + 60_000_000_000);
+    assert_eq!(world.admitted("paid", 2), 2);
+    world.now = UnixNanos(NOW.0 + 120_000_000_000);
+    assert_eq!(world.call("paid").refused().1, Some("/teams/eng/budget"));
+}
+
+#[test]
+fn what_was_charged_locally_is_given_back_when_the_service_refuses() {
+    let local =
+        json!({ "quotas": [{ "limit": 3, "per": "365d" }], "budget": { "limit": 1, "per": "month" } });
+    let mut world = World::new(&json!({}), &json!({ "quotas": [quota(1, "minute")] }), &local);
+    assert_eq!(world.admitted("paid", 20), 1);
+    world.broken = Some(RateLimitReply::TimedOut);
+    assert_eq!(world.admitted("paid", 20), 0);
+    world.broken = None;
+    // Two calls and money for two are left.
+    for minute in 1..=2 {
+        world.now = UnixNanos(NOW.0 + minute * 60_000_000_000);
+        assert_eq!(world.admitted("paid", 20), 1);
+    }
+    world.now = UnixNanos(NOW.0 + 180_000_000_000);
+    let called = world.call("free");
+    assert_eq!(called.refused().1, Some("/keys/k/quotas/0"));
+    // What is refused here is not asked there.
+    assert!(called.asked.is_empty());
+}
+
+#[test]
+fn a_request_that_ends_before_the_answer_leaves_nothing_charged_here() {
+    let local = json!({ "quotas": [{ "limit": 1, "per": "365d" }] });
+    let mut world = World::new(&json!({}), &json!({ "quotas": [quota(9, "minute")] }), &local);
+    let mut exchange = world.waiting();
+    let step = exchange.request_body(&body("free"), &world.store, NOW);
+    assert!(matches!(step, BodyStep::Ask(_)), "{step:?}");
+    let ending = Ending {
+        result_bytes: 0,
+        reached: false,
+    };
+    exchange.finish(&ending, &world.store, NOW);
+    assert!(!exchange.settles());
+    assert_eq!(world.admitted("free", 2), 1);
+}
+
+#[test]
+fn shadow_mode_records_and_lets_go() {
+    let key = json!({ "mode": "shadow", "quotas": [quota(1, "minute"), { "limit": 5, "per": "365d" }] });
+    let mut world = World::new(&json!({}), &json!({}), &key);
+    for call in 0..8 {
+        let called = world.call_and_end("free", 0);
+        called.assert_goes_on();
+        let over = call > 0;
+        assert_eq!(called.record().would_deny, over.then_some(Reason::Quota));
+        assert_eq!(
+            called.record().limit.as_deref(),
+            over.then_some("/keys/k/quotas/0")
+        );
+        assert_eq!(called.rate_limit(), if over { "over" } else { "within" });
+        // Refused as if enforced: the local quota of five is never reached.
+        assert_eq!(called.asked.len(), 1);
+    }
+    world.broken = Some(RateLimitReply::TimedOut);
+    let called = world.call("free");
+    called.assert_goes_on();
+    assert_eq!(called.record().would_deny, Some(Reason::Quota));
+}
+
+#[test]
+fn what_results_cost_is_asked_for_with_the_next_call() {
+    let mut world = World::new(&json!({}), &json!({}), &json!({ "budget": budget(1.0, "month") }));
+    assert_eq!(world.call_and_end("long", 2_048).hits(), [100_000]);
+    assert_eq!(world.call_and_end("long", 1).hits(), [300_000]);
+    // 0.1 per KiB is 98 micros per byte.
+    assert_eq!(world.call_and_end("long", 0).hits(), [100_098]);
+    assert_eq!(world.call_and_end("long", 1_024).hits(), [100_000]);
+    for failure in [RateLimitReply::TimedOut, RateLimitReply::Answer(b"nonsense")] {
+        world.broken = Some(failure);
+        let called = world.call_and_end("long", 1_024);
+        assert_eq!(
+            (called.refused().0, called.hits()),
+            (Reason::Budget, vec![200_000])
+        );
+    }
+    world.broken = None;
+    let called = world.call_and_end("long", 4_096);
+    assert_eq!(called.hits(), [200_000]);
+    assert_eq!(called.record().cost_micros, Some(500_000));
+    assert_eq!(world.ratelimit().counted("keys/k/budget"), 800_098);
+    // 0.1 + 0.4 are too much; the service has counted them, so they are not asked for again.
+    let called = world.call_and_end("long", 0);
+    assert_eq!(
+        (called.refused().0, called.hits()),
+        (Reason::Budget, vec![500_000])
+    );
+    assert_eq!(world.call("long").hits(), [100_000]);
+}
+
+/// A service that counts nothing for a call that another limit refuses must not make a debt vanish.
+#[test]
+fn a_debt_outlives_a_refusal_by_another_limit() {
+    let limits = json!({ "quotas": [quota(1, "minute")], "budget": budget(1.0, "month") });
+    let mut world = World::new(&json!({}), &json!({}), &limits);
+    world.ratelimit().stop = true;
+    assert_eq!(world.call_and_end("long", 1_024).hits(), [1, 100_000]);
+    for _ in 0..3 {
+        let called = world.call_and_end("long", 0);
+        assert_eq!(
+            (called.refused().0, called.hits()),
+            (Reason::Quota, vec![1, 200_000])
+        );
+    }
+    world.now = UnixNanos(NOW.0 + 60_000_000_000);
+    let called = world.call_and_end("long", 0);
+    called.assert_goes_on();
+    assert_eq!(world.ratelimit().counted("keys/k/budget"), 300_000);
+}
+
+#[test]
+fn limitador_is_asked_twice() {
+    let service = json!({ "engine": "limitador" });
+    let mut world = World::new(
+        &service,
+        &json!({ "budget": budget(1.0, "total") }),
+        &json!({ "quotas": [quota(4, "7m"), quota(9, "hour")], "budget": budget(0.7, "day") }),
+    );
+    let called = world.call_and_end("paid", 0);
+    called.assert_goes_on();
+    assert_eq!((called.asked.len(), called.hits()), (2, vec![1, 300_000]));
+    // The second question is about money: which of the two budgets, nobody says. The day ends first.
+    assert_eq!(world.admitted("paid", 1), 1);
+    let called = world.call("paid");
+    assert_eq!(called.asked.len(), 2);
+    let midnight = 41_104_000;
+    assert_eq!(called.refused(), (Reason::Budget, None, Some(midnight)));
+    // The first one is about calls; the refused one was counted there.
+    assert_eq!(world.admitted("free", 2), 1);
+    let called = world.call("paid");
+    assert_eq!(called.asked.len(), 1);
+    assert_eq!(called.refused(), (Reason::Quota, None, Some(420_000)));
+    // The next day: one call is left of the total, and its only limit is named.
+    world.now = UnixNanos(NOW.0 + 86_400_000_000_000);
+    assert_eq!(world.admitted("paid", 2), 1);
+}
+
+#[test]
+fn limitador_keeps_debts_of_refused_calls() {
+    let service = json!({ "engine": "limitador" });
+    let mut world = World::new(&service, &json!({}), &json!({ "budget": budget(1.0, "total") }));
+    assert_eq!(world.call_and_end("long", 9_216).hits(), [100_000]);
+    for _ in 0..2 {
+        let called = world.call_and_end("long", 0);
+        assert_eq!(called.refused(), (Reason::Budget, Some("/keys/k/budget"), None));
+        assert_eq!(called.hits(), [1_000_000]);
+    }
+    // A second question that is not answered, or not asked, puts its debts back as well.
+    let limits = json!({ "quotas": [quota(1, "minute")], "budget": budget(1.0, "month") });
+    let mut world = World::new(&service, &json!({}), &limits);
+    assert_eq!(world.call_and_end("long", 1_024).hits(), [1, 100_000]);
+    assert_eq!(world.call("long").refused().0, Reason::Quota);
+    world.broken = Some(RateLimitReply::TimedOut);
+    assert_eq!(world.call("long").refused().0, Reason::Quota);
+    world.broken = None;
+    world.now = UnixNanos(NOW.0 + 60_000_000_000);
+    assert_eq!(world.call("long").hits(), [1, 200_000]);
+}
+
+#[test]
+fn an_answer_to_nothing_is_a_fault() {
+    let mut world = World::new(&json!({}), &json!({}), &json!({ "quotas": [quota(9, "minute")] }));
+    let within = RateLimitReply::Answer(&[0x08, 1]);
+    let fault = |exchange: &mut Exchange| {
+        let step = exchange.rate_limit_reply(&within, &MemoryStore::new(), NOW);
+        assert!(
+            matches!(&step, BodyStep::Reply(reply) if reply.status == 500),
+            "{step:?}"
+        );
+        assert_eq!(exchange.record().decision, Some(Reason::Internal));
+    };
+    fault(&mut Exchange::new(Rc::clone(&world.engine)));
+    fault(&mut world.waiting());
+    let mut called = world.call("free");
+    called.assert_goes_on();
+    fault(&mut called.exchange);
+    assert!(!called.exchange.settles());
+    // The end of what is over changes nothing.
+    called.exchange.finish(&REACHED, &world.store, NOW);
+}
