@@ -25,17 +25,18 @@ pub fn sentence(book: &Book, over: &Over, now: UnixNanos) -> String {
     match &limit.what {
         What::Quota(quota, _) => {
             let calls = calls(quota);
-            let which = match (quota.each, &quota.on) {
+            let tools = match (quota.each, &quota.on) {
                 (Some(Each::Tool), _) => " of this tool",
-                (Some(Each::Subject), None) => " on behalf of this user",
-                (Some(Each::Subject), Some(_)) => {
-                    " of some tools, this one among them, on behalf of this user"
-                }
-                (None, Some(_)) => " of some tools, this one among them",
-                (None, None) => "",
+                (_, Some(on)) if on.patterns().all(|pattern| !pattern.contains('*')) => " of this tool",
+                (_, Some(_)) => " of some tools, this one among them",
+                (_, None) => "",
+            };
+            let user = match quota.each {
+                Some(Each::Subject) => " on behalf of this user",
+                Some(Each::Tool) | None => "",
             };
             let again = again(over.wait);
-            format!("{whose} may make {calls}{which}, and has made them. {again}")
+            format!("{whose} may make {calls}{tools}{user}, and has made them. {again}")
         }
         What::Budget(budget) => {
             let sum = spending(budget);

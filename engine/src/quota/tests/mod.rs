@@ -4,8 +4,12 @@ mod charge;
 #[cfg(not(target_arch = "wasm32"))]
 mod gcra;
 mod model;
+mod money;
+#[cfg(not(target_arch = "wasm32"))]
+mod record;
 #[cfg(not(target_arch = "wasm32"))]
 mod refund;
+mod text;
 #[cfg(not(target_arch = "wasm32"))]
 mod workers;
 
