@@ -26,6 +26,7 @@ build: ## leave the filter in dist/toolgate.wasm and the command line tool in di
 demo: build ## real MCP clients and servers with Envoy and a policy between them
 	@scripts/setup.sh demo
 	@examples/demo/run.sh
+	@examples/limits/run.sh
 
 .PHONY: test
 test: lint test-engine test-wasm test-e2e bench-smoke ## everything but the slow suites
