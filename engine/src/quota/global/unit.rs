@@ -10,7 +10,8 @@
 //! **The seam.** A label keeps its count only as long as the unit around it lasts. Below a day that never shows,
 //! because these windows divide their unit. Windows of a day and more are labelled within `YEAR`, which ends every
 //! 365 days after the epoch (2026-12-18, 2027-12-18, 2028-12-17, …): the window that this moment falls into starts
-//! again in its middle, and may admit up to twice its limit. [`Fit::has_seam`] says which windows that can happen to.
+//! again in its middle, and may admit up to twice its limit. Only windows that 365 days are a multiple of (like 5 and 73
+//! days) have no seam.
 
 use std::time::Duration;
 
@@ -163,19 +164,6 @@ impl Fit {
                 Duration::from_nanos(u64::try_from(length - gone).unwrap_or(u64::MAX))
             }
             Rhythm::Month => calendar::until_next(Period::Month, now).unwrap_or_default(),
-        }
-    }
-
-    /// Whether the unit can end in the middle of a window, so that the count starts again early.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "documents the seam; the tests hold it to the service")
-    )]
-    pub(super) fn has_seam(self) -> bool {
-        match self.rhythm {
-            Rhythm::Unit => false,
-            Rhythm::Every(length) => !self.unit.seconds().is_multiple_of(length),
-            Rhythm::Month => true,
         }
     }
 }
