@@ -3,7 +3,8 @@
 //! The engine decides and this crate obeys. It owns every host call ([`host`]), tracks in which
 //! phase a stream is ([`stream`]), watches over bodies that do not arrive ([`deadlines`]), and
 //! loads the policy ([`root`]). The dispatcher and the callback traits come from the proxy-wasm SDK; its host call
-//! wrappers are not used, because they panic on any status they do not expect, and a panic costs the whole VM.
+//! wrappers are not used, because they panic on any status they do not expect, and a panic costs the whole VM. The one
+//! for gRPC calls is: only through it does the dispatcher learn of a call.
 #![cfg_attr(
     not(test),
     deny(

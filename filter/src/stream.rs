@@ -104,7 +104,7 @@ struct Question {
     /// What waits for the answer.
     hold: Hold,
     token: u32,
-    /// When the call should have ended.
+    /// When the call should have ended, or nearly: the host's timer counts from the beginning of its round.
     due: UnixNanos,
 }
 

@@ -91,8 +91,8 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
                 Ok(token) => {
                     let this: Weak<std::cell::RefCell<dyn Waiting>> = self.this.clone();
                     deadlines::watch(self.context_id, call.timeout.saturating_add(SLACK), this);
-                    let timeout = u64::try_from(call.timeout.as_nanos()).unwrap_or(u64::MAX);
-                    let due = UnixNanos(now.0.saturating_add(timeout));
+                    let soon = u64::try_from((call.timeout / 4 * 3).as_nanos()).unwrap_or(u64::MAX);
+                    let due = UnixNanos(now.0.saturating_add(soon));
                     self.request = RequestPhase::Asking(Question { hold, token, due });
                     return Ok(Flow::Pause);
                 }

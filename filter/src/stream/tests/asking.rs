@@ -138,11 +138,13 @@ fn what_comes_of_the_call_is_told_as_it_is() {
         assert_eq!(envoy.upstream, wire("ab"));
     }
     // Envoy gives the timeout no status of its own.
-    let mut late = asking(Hold::Headers, vec![forward()]);
-    late.request(&["ab"], End::Empty);
-    late.host.state_mut().wall = 200_000_000;
-    late.grpc_end(1, 14, b"");
-    assert_eq!(late.asked().last().unwrap(), "TimedOut");
+    for (milliseconds, told) in [(100, "Status(14)"), (199, "TimedOut"), (200, "TimedOut")] {
+        let mut late = asking(Hold::Headers, vec![forward()]);
+        late.request(&["ab"], End::Empty);
+        late.host.state_mut().wall = milliseconds * 1_000_000;
+        late.grpc_end(1, 14, b"");
+        assert_eq!(late.asked().last().unwrap(), told);
+    }
 }
 
 #[test]
