@@ -47,7 +47,7 @@ async fn refused_over_every_transport(release: Release, hold: &str) {
         assert_eq!(body["id"], 1, "{what}");
         assert_eq!(body["result"]["isError"], true, "{what}");
         assert_eq!(body["result"]["resultType"], "complete", "{what}");
-        assert!(text(&body).contains("2 calls per 365d"), "{what}");
+        assert!(text(&body).contains("2 calls per 365 days"), "{what}");
         // The next call is free after half the window.
         let millis = body["result"]["_meta"]["toolgate/retryAfterMs"].as_u64();
         let half_a_year = 365 * 43_200_000;
