@@ -196,6 +196,67 @@ fn shadow_first() {
 }
 
 #[test]
+fn usage_limits() {
+    let nothing = || json!({});
+    holds(
+        "usage-limits.json",
+        vec![
+            expect("support-agent", "search/query", nothing(), "allowed"),
+            expect("support-agent", "search/deep_research", nothing(), "hidden"),
+            expect("analyst", "search/deep_research", nothing(), "allowed"),
+        ],
+    );
+    let bench = Bench::new(&read("usage-limits.json"));
+    let takes = |key: &str, tool: &str| -> Vec<(String, Value)> {
+        let request =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
+        bench.write("request.json", &request.to_string());
+        let said = bench.run(&format!(
+            "explain --policy policy.json --key {key} --server search --request request.json --format json"
+        ));
+        let limits = said.json()["limits"].as_array().unwrap().clone();
+        let takes = |limit: &Value| limit.get("cost_micros").unwrap_or(&limit["calls"]).clone();
+        limits
+            .iter()
+            .map(|limit| (limit["pointer"].as_str().unwrap().to_owned(), takes(limit)))
+            .collect()
+    };
+    let expected = |limits: &[(&str, u32)]| -> Vec<(String, Value)> {
+        limits
+            .iter()
+            .map(|(pointer, takes)| ((*pointer).to_owned(), json!(takes)))
+            .collect()
+    };
+    assert_eq!(
+        takes("support-agent", "query"),
+        expected(&[
+            ("/keys/support-agent/quotas/0", 1),
+            ("/keys/support-agent/quotas/1", 1),
+            ("/teams/support/quotas/0", 1),
+            ("/teams/support/budget", 5_000),
+            ("/teams/company/budget", 5_000),
+        ])
+    );
+    assert_eq!(
+        takes("analyst", "deep_research"),
+        expected(&[
+            ("/keys/analyst/quotas/0", 1),
+            ("/keys/analyst/quotas/1", 1),
+            ("/keys/analyst/budget", 500_000),
+            ("/teams/company/budget", 500_000),
+        ])
+    );
+    // What is free is counted by quotas only.
+    assert_eq!(
+        takes("analyst", "list_sources"),
+        expected(&[("/keys/analyst/quotas/0", 1)])
+    );
+    // Nothing that a restart would forget, and nothing in vain.
+    let said = bench.run("check policy.json");
+    assert!(!said.out.contains("warning"), "{said:?}");
+}
+
+#[test]
 fn every_policy_is_valid_has_no_key_and_has_an_entry() {
     let entries = std::fs::read_to_string(folder().join("README.md")).unwrap();
     let tests = include_str!("policies.rs");
