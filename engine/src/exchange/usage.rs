@@ -174,7 +174,10 @@ impl Exchange {
             ..
         } = asking;
         self.record.cost_micros = bill.cost_with(0);
-        forwarded.charged = Some(Box::new(Charged { bill, receipt }));
+        // Calls are not given back, nor do they depend on the result: without a budget there is nothing to settle.
+        if bill.lines.iter().any(|line| line.budget) {
+            forwarded.charged = Some(Box::new(Charged { bill, receipt }));
+        }
         self.go(forwarded)
     }
 
