@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, limited, policy};
+use common::{Bench, policy};
 use serde_json::{Value, json};
 
 const BOTH: &str = "--upstream docs=http://127.0.0.1:3000/mcp --upstream files=http://127.0.0.1:3001/";
@@ -290,66 +290,6 @@ fn jwt_flags_that_cannot_work_are_refused() {
     let said = bench.render(BOTH);
     assert!(
         said.code == Some(0) && said.err.contains("without --jwks nothing verifies them"),
-        "{said:?}"
-    );
-}
-
-#[test]
-fn the_rate_limit_service_is_a_cluster_of_the_policys_name_that_speaks_http2() {
-    let bench = Bench::new(&limited());
-    for (address, kind, host, port) in [
-        ("127.0.0.1:8081", "STATIC", "127.0.0.1", 8081),
-        ("[::1]:80", "STATIC", "::1", 80),
-        ("limits.mesh:8081", "LOGICAL_DNS", "limits.mesh", 8081),
-    ] {
-        let bootstrap = bench.bootstrap(&format!("{BOTH} --rate-limit-service {address}"));
-        let cluster = cluster(&bootstrap, "limits");
-        assert_eq!(cluster["type"], kind, "{address}");
-        let endpoint = &cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"];
-        assert_eq!(
-            endpoint["socket_address"],
-            json!({ "address": host, "port_value": port }),
-            "{address}"
-        );
-        let options = &cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
-        assert!(
-            options["explicit_http_config"]["http2_protocol_options"].is_object(),
-            "{cluster:#}"
-        );
-        assert!(
-            cluster["circuit_breakers"]["thresholds"][0]["max_requests"]
-                .as_u64()
-                .unwrap()
-                > 1_024
-        );
-    }
-}
-
-#[test]
-fn global_limits_and_their_service_must_be_given_together() {
-    let bench = Bench::new(&limited());
-    bench
-        .render(BOTH)
-        .is_usage(&["scope \"global\"", "\"limits\"", "--rate-limit-service HOST:PORT"]);
-    for address in ["limits", "http://h:1", "h:1/x", "h:x", "u@h:1"] {
-        bench
-            .render(&format!("{BOTH} --rate-limit-service {address}"))
-            .is_usage(&[address, "HOST:PORT"]);
-    }
-    let mut same = limited();
-    same["rateLimitService"]["cluster"] = json!("docs");
-    Bench::new(&same)
-        .render(&format!("{BOTH} --rate-limit-service h:1"))
-        .is_usage(&["both named \"docs\""]);
-
-    // Local limits alone need no service, and one that is given is not asked.
-    let mut local = limited();
-    local["teams"]["all"]["budget"]["scope"] = json!("local");
-    let bench = Bench::new(&local);
-    bench.bootstrap(BOTH);
-    let said = bench.render(&format!("{BOTH} --rate-limit-service h:1"));
-    assert!(
-        said.code == Some(0) && said.err.contains("never asked"),
         "{said:?}"
     );
 }
