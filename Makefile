@@ -72,6 +72,11 @@ bench-smoke: build ## each benchmark once, to see that it still runs
 	cargo test --locked -p toolgate-engine --benches
 	cargo run --locked -p toolgate-tests --bin envoy-cpu -- --smoke
 
+.PHONY: soak
+soak: build ## limits under 100,000 calls each: admitted exactly the limit
+	@scripts/setup.sh test
+	TOOLGATE_CALLS=100000 cargo test --locked -p toolgate-tests --test e2e quotas::exact -- --test-threads=1 --nocapture
+
 .PHONY: clean
 clean: ## remove what was built; installed tools stay in the cache
 	cargo clean
