@@ -14,6 +14,8 @@ use toolgate_engine::exchange::LocalReply;
 mod envoy;
 #[cfg(target_arch = "wasm32")]
 pub use envoy::Envoy;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod grpc;
 
 /// A status other than `Ok`, as the host returned it.
 #[derive(Clone, Copy, PartialEq, Eq)]

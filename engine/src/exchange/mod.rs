@@ -255,7 +255,7 @@ impl Exchange {
             }
         };
         self.note_would_deny(waiting.would_deny.as_ref());
-        self.forward(forwarded(waiting, Era::Legacy, asked, None));
+        self.forward(Box::new(forwarded(waiting, Era::Legacy, asked, None)));
         None
     }
 
@@ -276,12 +276,12 @@ impl Exchange {
             }
             message::Judged::Response { id } => {
                 self.note_would_deny(waiting.would_deny.as_ref());
-                self.forward(forwarded(
+                self.forward(Box::new(forwarded(
                     waiting,
                     Era::Legacy,
                     Asked::Nothing,
                     Some(id.to_owned()),
-                ));
+                )));
                 BodyStep::Forward(Vec::new())
             }
             message::Judged::Call {
@@ -301,7 +301,7 @@ impl Exchange {
                     (Some(_), Some(m)) => m.list.map_or(Asked::Request, Asked::List),
                     (Some(_), None) => Asked::Request,
                 };
-                let forwarded = forwarded(waiting, revision.era(), asked, id.map(str::to_owned));
+                let forwarded = Box::new(forwarded(waiting, revision.era(), asked, id.map(str::to_owned)));
                 match &call.object {
                     Object::Tool { name, .. } if asked == Asked::Call => {
                         self.charge(forwarded, name, store, now)
@@ -354,8 +354,8 @@ impl Exchange {
 }
 
 /// What the response will need to know about its request.
-fn forwarded(waiting: &Waiting, era: Era, asked: Asked, id: Option<String>) -> Box<Forwarded> {
-    Box::new(Forwarded {
+fn forwarded(waiting: &Waiting, era: Era, asked: Asked, id: Option<String>) -> Forwarded {
+    Forwarded {
         server: waiting.server,
         caller: waiting.caller.clone(),
         era,
@@ -363,5 +363,5 @@ fn forwarded(waiting: &Waiting, era: Era, asked: Asked, id: Option<String>) -> B
         id,
         stream: None,
         charged: None,
-    })
+    }
 }

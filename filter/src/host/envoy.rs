@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use toolgate_engine::exchange::LocalReply;
 
-use super::{Direction, GrpcCall, Host, HostResult, HostStatus, Level, pairs};
+use super::{Direction, GrpcCall, Host, HostResult, HostStatus, Level, grpc, pairs};
 
 /// The Envoy that runs this module.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +124,7 @@ impl Host for Envoy {
     /// made for; that depends on the target's options, and there are none here. A cluster that does not exist is an
     /// `InternalFailure`.
     fn grpc_call(&self, call: &GrpcCall<'_>) -> HostResult<u32> {
-        let target = grpc_service(call.cluster).ok_or(HostStatus::BAD_ARGUMENT)?;
+        let target = grpc::target(call.cluster).ok_or(HostStatus::BAD_ARGUMENT)?;
         // No timeout at all is what 0 means.
         let timeout = call.timeout.max(Duration::from_millis(1));
         proxy_wasm::hostcalls::dispatch_grpc_call(
@@ -176,22 +176,6 @@ fn buffer(kind: u32) -> HostResult<Vec<u8>> {
     // SAFETY: the host writes one pointer and one length to live locals. It clamps the length to what there is.
     let bytes = owned(|data, size| unsafe { proxy_get_buffer_bytes(kind, 0, usize::MAX, data, size) });
     Ok(found(bytes)?.unwrap_or_default())
-}
-
-/// A serialised [`GrpcService`][proto] `{ envoy_grpc: { cluster_name } }`. Envoy would take the bare name as well, but
-/// only where its bytes are not a message by chance. `None` above 125 bytes: the SDK wants text, and the lengths of
-/// longer names are none.
-///
-/// [proto]: https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/core/v3/grpc_service.proto
-fn grpc_service(cluster: &str) -> Option<String> {
-    let name = u8::try_from(cluster.len()).ok().filter(|length| *length < 126)?;
-    // Field 1 of either message, length-delimited.
-    let mut message = String::with_capacity(cluster.len() + 4);
-    for byte in [0x0a, name + 2, 0x0a, name] {
-        message.push(char::from(byte));
-    }
-    message.push_str(cluster);
-    Some(message)
 }
 
 /// Takes over what the host allocated during `call`.
