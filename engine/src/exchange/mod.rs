@@ -75,6 +75,8 @@ impl Engine {
 pub struct Exchange {
     engine: Rc<Engine>,
     state: State,
+    /// What was charged when it was answered here.
+    unsettled: Option<State>,
     record: Record,
 }
 
@@ -155,6 +157,7 @@ impl Exchange {
         Exchange {
             engine,
             state: State::New,
+            unsettled: None,
             record: Record::default(),
         }
     }
@@ -348,7 +351,9 @@ impl Exchange {
 
     fn answered(&mut self, reason: Reason, reply: LocalReply) -> LocalReply {
         self.record.decision = Some(reason);
-        self.state = State::Finished;
+        let ended = std::mem::replace(&mut self.state, State::Finished);
+        // What was charged is settled at the end, whoever answers.
+        self.unsettled = Some(ended).filter(State::settles).or(self.unsettled.take());
         reply
     }
 }

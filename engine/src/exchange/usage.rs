@@ -50,7 +50,8 @@ impl Exchange {
         let mut asking = match std::mem::replace(&mut self.state, State::Finished) {
             State::Asking(asking) => asking,
             // Nothing was asked: whatever goes on, goes on without this.
-            State::New | State::Waiting(_) | State::Forwarded(_) | State::Finished => {
+            other @ (State::New | State::Waiting(_) | State::Forwarded(_) | State::Finished) => {
+                self.state = other;
                 return BodyStep::Reply(self.fault());
             }
         };
@@ -79,17 +80,14 @@ impl Exchange {
 
     /// Whether [`Exchange::finish`] has something to do: then it must be called when the exchange ends.
     pub fn settles(&self) -> bool {
-        match &self.state {
-            State::Asking(_) => true,
-            State::Forwarded(forwarded) => forwarded.charged.is_some(),
-            State::New | State::Waiting(_) | State::Finished => false,
-        }
+        self.unsettled.is_some() || self.state.settles()
     }
 
     /// The exchange has ended: gives back what was charged for nothing, and charges what the result costs.
     pub fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos) {
         let engine = Rc::clone(&self.engine);
-        match std::mem::replace(&mut self.state, State::Finished) {
+        let state = std::mem::replace(&mut self.state, State::Finished);
+        match self.unsettled.take().unwrap_or(state) {
             State::Asking(asking) => {
                 engine.book.refund(&asking.receipt, store, now);
                 engine.book.unasked(&asking.asks, store);
@@ -239,6 +237,17 @@ impl Exchange {
             return self.go(forwarded);
         }
         BodyStep::Reply(self.refused(refusal, forwarded.era, forwarded.id.as_deref()))
+    }
+}
+
+impl State {
+    /// Whether something was charged that may have to be given back, or a result may cost more.
+    pub(super) fn settles(&self) -> bool {
+        match self {
+            State::Asking(_) => true,
+            State::Forwarded(forwarded) => forwarded.charged.is_some(),
+            State::New | State::Waiting(_) | State::Finished => false,
+        }
     }
 }
 

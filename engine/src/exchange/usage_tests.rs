@@ -222,6 +222,37 @@ fn a_request_that_ends_before_the_answer_leaves_nothing_charged_here() {
 }
 
 #[test]
+fn an_answer_from_here_does_not_keep_what_was_charged() {
+    let local =
+        json!({ "quotas": [{ "limit": 1, "per": "365d" }], "budget": { "limit": 0.3, "per": "total" } });
+    let ending = |reached| Ending {
+        result_bytes: 0,
+        reached,
+    };
+    // While the service is asked: the quota as well.
+    let mut world = World::new(&json!({}), &json!({ "quotas": [quota(9, "minute")] }), &local);
+    let mut exchange = world.waiting();
+    let step = exchange.request_body(&body("paid"), &world.store, NOW);
+    assert!(matches!(step, BodyStep::Ask(_)), "{step:?}");
+    let _ = exchange.fault();
+    assert!(exchange.settles());
+    exchange.finish(&ending(true), &world.store, NOW);
+    assert!(!exchange.settles());
+    // After it went on: the money, if no server was reached.
+    for (reached, admitted) in [(false, 1), (true, 0)] {
+        let money = json!({ "budget": { "limit": 0.3, "per": "total" } });
+        let mut world = World::new(&json!({}), &json!({}), &money);
+        let mut called = world.call("paid");
+        called.assert_goes_on();
+        let _ = called.exchange.fault();
+        called.exchange.finish(&ending(reached), &world.store, NOW);
+        assert!(!called.exchange.settles());
+        assert_eq!(world.admitted("paid", 2), admitted, "{reached}");
+    }
+    assert_eq!(world.admitted("paid", 2), 1);
+}
+
+#[test]
 fn shadow_mode_records_and_lets_go() {
     let key = json!({ "mode": "shadow", "quotas": [quota(1, "minute"), { "limit": 5, "per": "365d" }] });
     let mut world = World::new(&json!({}), &json!({}), &key);
