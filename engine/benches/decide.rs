@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use toolgate_engine::exchange::{BodyStep, Engine, Exchange, HeadStep, RequestHead, UnixNanos};
 use toolgate_engine::json;
-use toolgate_engine::policy::Policy;
+use toolgate_engine::policy::{Policy, Scope};
+use toolgate_engine::quota::{Book, Call};
 use toolgate_engine::store::MemoryStore;
 
 const NOW: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
@@ -133,5 +134,55 @@ fn compile(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions, gate, compile);
+/// What local limits add to a call: the bill, one read and one write for each record, and the arithmetic.
+fn charge(c: &mut Criterion) {
+    // None is ever used up: each call comes a millisecond after the one before.
+    let quota = |n: u32| json!({ "limit": 1_000_000, "per": format!("{n}s") });
+    let key = |quotas: u32, team: bool| {
+        let mut key = json!({
+            "sha256": ["0".repeat(64)],
+            "roles": ["caller"],
+            "quotas": (1..=quotas).map(quota).collect::<Vec<_>>()
+        });
+        if team {
+            key["team"] = json!("team");
+        }
+        key
+    };
+    let mut group = c.benchmark_group("charge");
+    for (name, key) in [
+        ("1 limit", key(1, false)),
+        ("2 limits", key(2, false)),
+        ("4 limits", key(4, false)),
+        ("1 limit, and 1 of the team", key(1, true)),
+        ("2 limits, and 1 of the team", key(2, true)),
+    ] {
+        let document = json!({
+            "version": 1,
+            "servers": { "docs": { "path": "/docs/mcp" } },
+            "roles": { "caller": { "allow": ["docs/*"] } },
+            "teams": { "team": { "quotas": [quota(1)] } },
+            "keys": { "key": key }
+        });
+        let policy = Policy::compile(document.to_string().as_bytes()).expect("a valid policy");
+        let (book, store) = (Book::new(&policy), MemoryStore::new());
+        let call = Call {
+            key: policy.key_by_name("key").expect("the key"),
+            subject: None,
+            server: policy.server(policy.server_by_name("docs").expect("the server")),
+            tool: "tool_7",
+        };
+        let mut now = NOW;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                now.0 += 1_000_000;
+                let bill = book.bill(black_box(&call)).expect("limits");
+                book.charge(&bill, Scope::Local, &store, now).expect("room")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decisions, charge, gate, compile);
 criterion_main!(benches);

@@ -20,8 +20,8 @@ pub(super) struct Taken {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TakenWhat {
-    /// A call, and the level that it left.
-    Call(Level),
+    /// A call, when, and the level that it left.
+    Call { at: UnixNanos, left: Level },
     /// Micros, and the period that they were spent in.
     Money { label: u32, micros: u64 },
 }
@@ -52,7 +52,7 @@ pub(super) fn take_call(
     Ok(Ok(Taken {
         limit,
         part: place.name.part,
-        what: TakenWhat::Call(next),
+        what: TakenWhat::Call { at: now, left: next },
     }))
 }
 
@@ -138,7 +138,7 @@ impl Taken {
     /// Gives it back; says whether there was something to give it back to.
     pub(super) fn give_back(&self, record: &mut Record, now: UnixNanos) -> Result<bool, StoreError> {
         let kind = match self.what {
-            TakenWhat::Call(_) => Kind::Quota,
+            TakenWhat::Call { .. } => Kind::Quota,
             TakenWhat::Money { .. } => Kind::Budget,
         };
         let name = Name {
@@ -150,7 +150,9 @@ impl Taken {
             return Ok(false);
         };
         let entry = match (entry, self.what) {
-            (Entry::Quota(level), TakenWhat::Call(charged)) => Entry::Quota(level.give_back(charged, now)),
+            (Entry::Quota(level), TakenWhat::Call { at, left }) => {
+                Entry::Quota(level.give_back(left, at, now))
+            }
             (Entry::Budget(mut spending), TakenWhat::Money { label, micros }) => {
                 spending.give_back(label, micros);
                 Entry::Budget(spending)

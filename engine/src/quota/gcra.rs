@@ -41,6 +41,8 @@ pub(super) struct Level {
     pub(super) tat: u64,
     /// The nanoseconds per call that it was computed with.
     pub(super) t: u64,
+    /// By how many nanoseconds it was set back in all, by calls given back and by steps of the clock. Wraps around.
+    pub(super) returned: u64,
 }
 
 impl Limiter {
@@ -81,7 +83,7 @@ impl Limiter {
         match self.inner.check() {
             Ok(()) => Ok(Level {
                 tat: self.working.0.tat.get(),
-                t: self.t,
+                ..level
             }),
             Err(not_until) => Err(not_until.wait_time_from(Nanos::from(now))),
         }
@@ -89,7 +91,11 @@ impl Limiter {
 
     /// A bucket of which nothing is used.
     pub(super) fn idle(&self) -> Level {
-        Level { tat: 0, t: self.t }
+        Level {
+            tat: 0,
+            t: self.t,
+            returned: 0,
+        }
     }
 
     /// What a stored level means to this limiter, now. Where that differs from what is stored, it has to be stored even if
@@ -100,20 +106,17 @@ impl Limiter {
         if stored.t != self.t {
             // The limit was changed: the calls made stay made.
             let used = ahead.div_ceil(stored.t.max(1));
-            return self.full(now, used.saturating_mul(self.t));
+            return Level {
+                tat: now + used.saturating_mul(self.t).min(self.span),
+                t: self.t,
+                ..stored
+            };
         }
         // Further ahead than a full bucket: the clock was set back, or the burst was lowered.
         if ahead > self.span.saturating_add(self.skew) {
-            return self.full(now, self.span);
+            return stored.set_back(ahead - self.span);
         }
         stored
-    }
-
-    fn full(&self, now: u64, ahead: u64) -> Level {
-        Level {
-            tat: now + ahead.min(self.span),
-            t: self.t,
-        }
     }
 
     /// Beyond the year 2262, time stands still for the longest bursts: nothing refills, nothing overflows.
@@ -128,17 +131,26 @@ impl Level {
         self.tat <= now.0
     }
 
-    /// Gives back a call that was charged and left the level at `charged`, as far as time has not drained it. That is exact, or
-    /// too little by less than one call: what is given back twice, by time and by this, would let too many pass. After a change
-    /// of the limit nobody knows how much has drained.
-    pub(super) fn give_back(self, charged: Level, now: UnixNanos) -> Level {
+    /// Gives back a call that was charged at a time and left the level at `charged`: as much of it as certainly has not
+    /// drained yet, because what both time and a refund give back would let too many pass. That is all of it, unless it
+    /// could have drained. After a change of the limit nobody knows.
+    pub(super) fn give_back(self, charged: Level, at: UnixNanos, now: UnixNanos) -> Level {
         if self.t != charged.t {
             return self;
         }
-        let left = charged.tat.saturating_sub(now.0).min(charged.t);
+        // It cannot have drained for longer than it was there; nor before what was in the bucket when it came, unless
+        // that was given back.
+        let not_for_long = charged.t.saturating_sub(now.0.saturating_sub(at.0));
+        let returned = self.returned.wrapping_sub(charged.returned);
+        let not_its_turn = charged.tat.saturating_sub(returned).saturating_sub(now.0);
+        self.set_back(not_its_turn.max(not_for_long).min(charged.t))
+    }
+
+    fn set_back(self, nanos: u64) -> Level {
         Level {
-            tat: self.tat.saturating_sub(left),
+            tat: self.tat.saturating_sub(nanos),
             t: self.t,
+            returned: self.returned.wrapping_add(nanos),
         }
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! limit u64 │ part u64 │ kind u8 │ 25 bytes by kind
-//!   1 quota   tat u64, t u64, zeros
+//!   1 quota   tat u64, t u64, returned u64, zero
 //!   2 budget  period u8, twice (label u32, spent u64)
 //!   3 debt    micros u64, zeros
 //! ```
@@ -188,6 +188,7 @@ fn decode(entry: &[u8; ENTRY]) -> Result<Entry, StoreError> {
         Kind::Quota => Entry::Quota(Level {
             tat: u64::from_le_bytes(take(&mut rest)?),
             t: u64::from_le_bytes(take(&mut rest)?),
+            returned: u64::from_le_bytes(take(&mut rest)?),
         }),
         Kind::Budget => {
             let [period] = take(&mut rest)?;
@@ -231,6 +232,7 @@ fn encode(entry: &Entry) -> [u8; BODY] {
         Entry::Quota(level) => {
             put(&level.tat.to_le_bytes());
             put(&level.t.to_le_bytes());
+            put(&level.returned.to_le_bytes());
         }
         Entry::Budget(spending) => {
             put(&[period_byte(spending.per)]);

@@ -278,3 +278,20 @@ fn fewer_calls_than_the_window_has_nanoseconds_are_still_never_too_many() {
     passed.check(numbers);
     assert!(passed.0.len() >= 20, "{}", passed.0.len());
 }
+
+#[test]
+fn interrupted_workers_do_not_make_a_fast_limit_faster() {
+    // One call per millisecond; every other worker read its clock 0.9 ms ago.
+    let numbers = Numbers {
+        limit: 1_000,
+        window: Duration::from_secs(1),
+        burst: 1,
+    };
+    let mut count = Count::new(numbers);
+    let mut passed = 0;
+    for now in (NOW.0..NOW.0 + SECOND).step_by(100_000) {
+        passed += u64::from(count.take(now).is_ok());
+        passed += u64::from(count.take(now - 900_000).is_ok());
+    }
+    assert_eq!(passed, 1_000);
+}

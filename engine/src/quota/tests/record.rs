@@ -12,7 +12,8 @@ use crate::store::{Expect, MemoryStore, Store, StoreError};
 fn entry() -> impl Strategy<Value = (Kind, Entry)> {
     let per = prop_oneof![Just(Period::Day), Just(Period::Month), Just(Period::Total)];
     prop_oneof![
-        any::<(u64, u64)>().prop_map(|(tat, t)| (Kind::Quota, Entry::Quota(Level { tat, t }))),
+        any::<(u64, u64, u64)>()
+            .prop_map(|(tat, t, returned)| (Kind::Quota, Entry::Quota(Level { tat, t, returned }))),
         (per, any::<(u32, u64)>(), any::<(u32, u64)>()).prop_map(|(per, latest, earlier)| {
             (Kind::Budget, Entry::Budget(Spending { per, latest, earlier }))
         }),
