@@ -191,6 +191,8 @@ impl Envoy {
             .args(["--concurrency", &options.concurrency.to_string()])
             // No shared memory that a killed Envoy would leave behind, and no base id to collide on.
             .arg("--disable-hot-restart")
+            // Access logs are read while Envoy runs; Envoy's default is ten seconds.
+            .args(["--file-flush-interval-msec", "20"])
             .args(["--log-level", "info"]);
         let process = Process::start(&program, &directory.path().join("envoy.log")).expect("Envoy starts");
         let mut envoy = Self {

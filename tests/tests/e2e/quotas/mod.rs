@@ -2,6 +2,7 @@
 
 mod budgets;
 mod exact;
+mod global;
 mod refusals;
 
 use serde_json::{Value, json};
