@@ -24,7 +24,7 @@ fn quarter_policy() -> Value {
 
 async fn decision(gate: &Gate, request: &toolgate_tests::client::Request) -> (u16, String) {
     let answer = gate.send(request, Transport::Length).await;
-    (answer.status, answer.header("x-toolgate-decision").to_owned())
+    (answer.status, answer.header("x-toolgate-decision"))
 }
 
 #[test]

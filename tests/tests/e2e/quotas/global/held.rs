@@ -1,120 +1,114 @@
 //! While the service is asked, and when it has refused, nothing of the call goes on.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use toolgate_tests::client::{Connection, Http2, Transport, read_answer, send_all};
-use toolgate_tests::envoy::Release;
-use toolgate_tests::rate_limit::{Answer, FakeService};
+use toolgate_tests::rate_limit::Answer;
 use toolgate_tests::run;
 
-use super::{Counting, PATIENT, World, call, call_of_size, governed, quota};
-
-/// Each release with each way to hold.
-const KINDS: [(Release, &str); 4] = [
-    (Release::V1_40, "headers"),
-    (Release::V1_40, "body"),
-    (Release::V1_36, "headers"),
-    (Release::V1_36, "body"),
-];
+use super::scripted::{self, Scripted};
+use super::{World, call, call_of_size, quota, real};
 
 /// How long the answer is delayed.
 const PAUSE: Duration = Duration::from_millis(300);
 
-fn holding(hold: &str, keys: &Value) -> Value {
-    let mut policy = governed(keys, &json!({}), "deny", PATIENT);
-    policy["hold"] = json!(hold);
-    policy
+/// How long before its end nobody looks any more.
+const SHORTLY: Duration = Duration::from_millis(20);
+
+/// The keys of these tests where the service is a scripted one.
+pub(super) fn keys() -> Value {
+    let thousand = json!({ "quotas": [quota(1000)] });
+    json!({
+        "over-0": thousand, "over-1": thousand, "over-2": thousand,
+        "late-0": thousand, "late-1": thousand, "late-2": thousand,
+        "trailing": thousand, "slow": thousand, "slow-over": thousand,
+        "leaving": { "quotas": [quota(1000), { "limit": 1, "per": "365d" }] },
+    })
+}
+
+/// The keys of these tests where it is the real one.
+pub(super) fn real_keys() -> Value {
+    json!({ "over-real-0": { "quotas": [quota(7)] }, "over-real-1": { "quotas": [quota(7)] } })
 }
 
 #[test]
 fn a_refused_call_does_not_arrive_over_any_transport() {
     run(async {
-        let service = Counting::shared().await.address();
-        let mut kinds = JoinSet::new();
-        for (release, hold) in KINDS {
-            kinds.spawn(async move {
-                let key = format!("held-{release:?}-{hold}")
-                    .replace("V1_", "")
-                    .to_lowercase();
-                let policy = holding(hold, &json!({ key.as_str(): { "quotas": [quota(7)] } }));
-                let world = World::start_with(release, policy, service, |bootstrap| bootstrap).await;
-                for transport in Transport::ALL {
-                    let label = format!("passes-{transport:?}.");
-                    let outcome = world.send(&label, &call(&key, "search", &label), transport).await;
-                    outcome.allowed("within");
-                }
-                for transport in Transport::ALL {
-                    let label = format!("refused-{transport:?}.");
-                    let outcome = world.send(&label, &call(&key, "search", &label), transport).await;
-                    let limit = format!("/keys/{key}/quotas/0");
-                    let sentence = "This key may make 7 calls per 365 days, and has made them.";
-                    outcome.refused("quota", sentence, Some(&limit)).said("over");
-                    assert!(outcome.retry().is_some(), "{}", outcome.what);
-                }
-                world.settle().await;
-            });
+        let worlds = real().await;
+        for (number, world) in worlds.into_iter().enumerate() {
+            let key = format!("over-real-{number}");
+            for transport in Transport::ALL {
+                let label = format!("passes-{transport:?}.");
+                let outcome = world.send(&label, &call(&key, "search", &label), transport).await;
+                outcome.allowed("within");
+            }
+            refused_over_every_transport(world, &key, 7).await;
         }
-        kinds.join_all().await;
+        let shared = scripted::shared().await;
+        for (number, world) in shared.worlds.iter().enumerate() {
+            let key = format!("over-{number}");
+            shared.script(&key, |request| Answer::over(request, 0));
+            refused_over_every_transport(world, &key, 1000).await;
+        }
     });
+}
+
+async fn refused_over_every_transport(world: &World, key: &str, number: u32) {
+    for transport in Transport::ALL {
+        let label = format!("{key}-{transport:?}.");
+        let outcome = world.send(&label, &call(key, "search", &label), transport).await;
+        let limit = format!("/keys/{key}/quotas/0");
+        let sentence = format!("This key may make {number} calls per 365 days, and has made them.");
+        outcome.refused("quota", &sentence, Some(&limit)).said("over");
+        assert!(outcome.retry().is_some(), "{}", outcome.what);
+    }
+    world.settle();
 }
 
 #[test]
 fn a_large_call_with_trailers_stays_here_until_the_answer() {
     run(async {
-        let mut kinds = JoinSet::new();
-        for (release, hold) in KINDS {
-            kinds.spawn(async move {
-                let service = FakeService::start(|request| Answer::ok(request).after(PAUSE)).await;
-                let policy = holding(hold, &json!({ "ada": { "quotas": [quota(100)] } }));
-                let world =
-                    World::start_with(release, policy, service.address(), |bootstrap| bootstrap).await;
-                for (number, transport) in [
+        let shared = scripted::shared().await;
+        let mut worlds = JoinSet::new();
+        for (number, world) in shared.worlds.iter().enumerate() {
+            worlds.spawn(async move {
+                let key = format!("late-{number}");
+                shared.script(&key, |request| Answer::ok(request).after(PAUSE));
+                let transports = [
                     Transport::Length,
                     Transport::ChunkedTrailers,
                     Transport::Http2,
                     Transport::Http2Trailers,
-                ]
-                .into_iter()
-                .enumerate()
-                {
+                ];
+                for (earlier, transport) in transports.into_iter().enumerate() {
                     let label = format!("large-{transport:?}.");
-                    let request = call_of_size("ada", "search", &label, 700_000);
-                    let watched = watch(&world, &service, number, &label);
+                    let request = call_of_size(&key, "search", &label, 700_000);
+                    let watched = watch(shared, world, &key, earlier, &label);
                     let (outcome, ()) = tokio::join!(world.send(&label, &request, transport), watched);
                     outcome.allowed("within");
                     let arrived = outcome.arrived.first().expect("it arrived");
                     assert!(Some(&arrived.body[..]) == request.body.as_deref(), "{label}");
                 }
-                world.settle().await;
             });
         }
-        kinds.join_all().await;
+        worlds.join_all().await;
     });
 }
 
 /// Looks at what has arrived of a call, from before its question until shortly before the answer.
-async fn watch(world: &World, service: &FakeService, earlier: usize, label: &str) {
+async fn watch(shared: &Scripted, world: &World, key: &str, earlier: usize, label: &str) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         // In this order: what arrives after the look is none of its business.
         let arrived = world.gate.upstream.labelled(label);
-        let asked = service.asked().get(earlier).map(|asked| asked.at);
-        if asked.is_some_and(|at| at.elapsed() > PAUSE - Duration::from_millis(20)) {
+        let asked = shared.asked(key).get(earlier).map(|asked| asked.at);
+        if asked.is_some_and(|at| at.elapsed() + SHORTLY > PAUSE) {
             return;
         }
-        let early = arrived.iter().any(|request| {
-            let head_may = world.holds_body;
-            !head_may || request.complete || !request.raw_body.is_empty()
-        });
-        assert!(
-            !early,
-            "{label}: {} bytes arrived before the answer",
-            arrived[0].raw_body.len()
-        );
+        world.stayed(label, &arrived);
         assert!(Instant::now() < deadline, "{label}: nothing is asked");
         sleep(Duration::from_millis(5)).await;
     }
@@ -124,23 +118,22 @@ async fn watch(world: &World, service: &FakeService, earlier: usize, label: &str
 #[test]
 fn nothing_is_asked_before_the_end_of_the_body() {
     run(async {
-        let service = FakeService::start(|request| Answer::ok(request).after(PAUSE)).await;
-        let policy = holding("headers", &json!({ "ada": { "quotas": [quota(100)] } }));
-        let world = World::start(policy, service.address()).await;
-        let request = call("ada", "search", "trailing.");
+        let shared = scripted::shared().await;
+        let [world, ..] = &shared.worlds;
+        shared.script("trailing", |request| Answer::ok(request).after(PAUSE));
+        let request = call("trailing", "search", "trailing.");
         let connection = Http2::connect(world.gate.envoy.address())
             .await
             .expect("connects");
         let (mut stream, answer) = connection.begin(&request, true).await.expect("begins");
-        send_all(&mut stream, request.body.clone().expect("a body"))
-            .await
-            .expect("sent");
+        let body = request.body.clone().expect("a body");
+        send_all(&mut stream, body).await.expect("sent");
         sleep(Duration::from_millis(150)).await;
-        assert_eq!(service.asked().len(), 0);
+        assert_eq!(shared.asked("trailing").len(), 0);
         let mut trailers = http::HeaderMap::new();
         trailers.insert("x-trailer", http::HeaderValue::from_static("1"));
         stream.send_trailers(trailers).expect("sent");
-        watch(&world, &service, 0, "trailing.").await;
+        watch(shared, world, "trailing", 0, "trailing.").await;
         let answer = read_answer(answer.await.expect("an answer"))
             .await
             .expect("readable");
@@ -151,73 +144,74 @@ fn nothing_is_asked_before_the_end_of_the_body() {
             answer.text()
         );
         assert_eq!(world.gate.upstream.labelled("trailing.").len(), 1);
-        assert_eq!(service.asked().len(), 1);
+        assert_eq!(shared.asked("trailing").len(), 1);
     });
 }
 
 #[test]
 fn a_client_that_leaves_while_it_waits_leaves_nothing_behind() {
     run(async {
-        let service = FakeService::start(|request| Answer::ok(request).after(PAUSE)).await;
-        let keys = json!({ "ada": { "quotas": [quota(1000), { "limit": 1, "per": "365d" }] } });
-        let world = World::start(holding("headers", &keys), service.address()).await;
+        let shared = scripted::shared().await;
+        let [world, ..] = &shared.worlds;
+        let envoy = &world.gate.envoy;
+        shared.script("leaving", |request| Answer::ok(request).after(PAUSE));
         // The local quota has one call, which each of them gives back.
         for number in 0..8 {
-            let label = format!("left-{number}.");
-            let request = call("ada", "search", &label);
+            let request = call("leaving", "search", &format!("left-{number}."));
             if number % 2 == 0 {
-                let mut connection = Connection::open(world.gate.envoy.address())
-                    .await
-                    .expect("connects");
+                let mut connection = Connection::open(envoy.address()).await.expect("connects");
                 connection
                     .request(&request, Transport::Length)
                     .await
                     .expect("sent");
-                asked(&service, number + 1).await;
+                asked(shared, "leaving", number + 1).await;
             } else {
-                let connection = Http2::connect(world.gate.envoy.address())
-                    .await
-                    .expect("connects");
+                let connection = Http2::connect(envoy.address()).await.expect("connects");
                 let (mut stream, answer) = connection.begin(&request, false).await.expect("begins");
                 let body = request.body.clone().expect("a body");
                 stream.send_data(body, true).expect("sent");
-                asked(&service, number + 1).await;
+                asked(shared, "leaving", number + 1).await;
                 stream.send_reset(h2::Reason::CANCEL);
                 drop(answer);
             }
-            let lines = world.lines("\"flags\":\"DC\"", number + 1).await;
+            let lines = world.lines("\"status\":0", number + 1).await;
             assert_eq!(lines.len(), number + 1);
-            assert!(
-                lines.iter().all(|line| line["upstream"] == Value::Null),
-                "{lines:?}"
-            );
+            let flags = |line: &Value| line["flags"].as_str().map(str::to_owned);
+            for line in lines {
+                assert!(matches!(flags(&line).as_deref(), Some("DC" | "DR")), "{line}");
+                assert_eq!(line["upstream"], Value::Null, "{line}");
+            }
         }
         // The answers come to nobody.
         sleep(PAUSE + Duration::from_millis(100)).await;
-        assert!(
-            world.gate.upstream.received().is_empty(),
-            "{:?}",
-            world.gate.upstream.received()
-        );
-        world.call("ada", "search", "stayed-1").await.allowed("within");
-        let outcome = world.call("ada", "search", "stayed-2").await;
-        outcome.refused("quota", "1 call per 365 days", Some("/keys/ada/quotas/1"));
-        let envoy = &world.gate.envoy;
-        assert_eq!(envoy.stat("cluster.ratelimit.upstream_rq_active").await, 0);
-        assert_eq!(envoy.stat("http.toolgate.downstream_rq_active").await, 0);
-        world.settle().await;
+        let left = world.gate.upstream.labelled("left-");
+        assert!(left.is_empty(), "{left:?}");
+        world
+            .call("leaving", "search", "stayed-1")
+            .await
+            .allowed("within");
+        let outcome = world.call("leaving", "search", "stayed-2").await;
+        outcome.refused("quota", "1 call per 365 days", Some("/keys/leaving/quotas/1"));
+        // Other tests use this Envoy too, but never for long without a pause.
+        for gauge in [
+            "cluster.ratelimit.upstream_rq_active",
+            "cluster.docs.upstream_rq_active",
+        ] {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while envoy.stat(gauge).await > 0 {
+                assert!(Instant::now() < deadline, "{gauge}");
+                sleep(Duration::from_millis(10)).await;
+            }
+        }
     });
 }
 
 /// Waits until so many questions have come.
-async fn asked(service: &FakeService, count: usize) {
+async fn asked(shared: &Scripted, key: &str, count: usize) {
     let deadline = Instant::now() + Duration::from_secs(10);
-    while service.asked().len() < count {
-        assert!(
-            Instant::now() < deadline,
-            "{} of {count} questions",
-            service.asked().len()
-        );
+    while shared.asked(key).len() < count {
+        let asked = shared.asked(key).len();
+        assert!(Instant::now() < deadline, "{asked} of {count} questions");
         sleep(Duration::from_millis(2)).await;
     }
 }
@@ -226,38 +220,34 @@ async fn asked(service: &FakeService, count: usize) {
 fn calls_wait_for_a_slow_service_side_by_side() {
     run(async {
         const CALLS: usize = 60;
+        let shared = scripted::shared().await;
+        let [world, ..] = &shared.worlds;
         // Every third is refused, whoever waits beside it.
-        let service = FakeService::start(|request| {
-            let key = request.descriptors[0].value("limit").unwrap_or_default();
-            match key.starts_with("keys/bob/") {
-                true => Answer::over(request, 0).after(PAUSE / 2),
-                false => Answer::ok(request).after(PAUSE),
-            }
-        })
-        .await;
-        let keys = json!({ "ada": { "quotas": [quota(1000)] }, "bob": { "quotas": [quota(1000)] } });
-        let world = Arc::new(World::start(holding("headers", &keys), service.address()).await);
+        shared.script("slow", |request| Answer::ok(request).after(PAUSE));
+        shared.script("slow-over", |request| Answer::over(request, 0).after(PAUSE / 2));
         let begun = Instant::now();
         let mut calls = JoinSet::new();
         for number in 0..CALLS {
-            let world = Arc::clone(&world);
             calls.spawn(async move {
-                let key = if number % 3 == 0 { "bob" } else { "ada" };
+                let key = if number % 3 == 0 { "slow-over" } else { "slow" };
                 let label = format!("slow-{number}.");
                 let transport = Transport::ALL[number % 2 * 4];
                 let outcome = world.send(&label, &call(key, "search", &label), transport).await;
                 match key {
-                    "bob" => outcome
-                        .refused("quota", "1000 calls", Some("/keys/bob/quotas/0"))
+                    "slow" => outcome.allowed("within"),
+                    _ => outcome
+                        .refused("quota", "1000 calls", Some("/keys/slow-over/quotas/0"))
                         .said("over"),
-                    _ => outcome.allowed("within"),
                 };
             });
         }
         calls.join_all().await;
         // One after the other they would take a quarter of a minute.
-        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
-        assert_eq!(service.asked().len(), CALLS);
-        world.settle().await;
+        assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+        assert_eq!(
+            shared.asked("slow").len() + shared.asked("slow-over").len(),
+            CALLS
+        );
+        world.settle();
     });
 }

@@ -34,7 +34,8 @@ fn shape(request: &Request) -> (usize, u32) {
 fn quotas_hold_exactly_and_quotas_and_budgets_take_two_questions() {
     run(async {
         let policy = limited();
-        let service = Limitador::start(&rendered(&policy)).await;
+        let limits = rendered(&policy);
+        let service = Limitador::start(&limits).await;
         let world = World::start(policy, service.address()).await;
         for label in ["limitador-1", "limitador-2", "limitador-3"] {
             world.call("ada", "search", label).await.allowed("within");
@@ -96,28 +97,20 @@ fn quotas_hold_exactly_and_quotas_and_budgets_take_two_questions() {
             .refused("budget", "10000 per month", Some("/teams/web/budget"))
             .said("");
         assert_eq!(service.asked().len(), asked);
-        world.settle().await;
+        gone_and_back(&world, service, &limits).await;
+        world.settle();
     });
 }
 
-#[test]
-fn a_limitador_that_is_gone_is_an_error_and_comes_back_empty() {
-    run(async {
-        let policy = limited();
-        let limits = rendered(&policy);
-        let service = Limitador::start(&limits).await;
-        let address = service.address();
-        let world = World::start(policy, address).await;
-        world.call("ada", "search", "gone-1").await.allowed("within");
-        service.stop().await;
-        let outcome = world.call("ada", "search", "gone-2").await;
-        outcome.refused("quota", NOBODY_KNOWS, None).said("UNAVAILABLE");
-        let _service = Limitador::start_at(address, &limits).await;
-        for label in ["gone-3", "gone-4", "gone-5"] {
-            world.call("ada", "search", label).await.allowed("within");
-        }
-        let outcome = world.call("ada", "search", "gone-6").await;
-        outcome.refused("quota", "3 calls per 365 days", Some("/keys/ada/quotas/0"));
-        world.settle().await;
-    });
+async fn gone_and_back(world: &World, service: Limitador, limits: &str) {
+    let address = service.address();
+    service.stop().await;
+    let outcome = world.call("ada", "search", "gone-1").await;
+    outcome.refused("quota", NOBODY_KNOWS, None).said("UNAVAILABLE");
+    let _service = Limitador::start_at(address, limits).await;
+    for label in ["gone-2", "gone-3", "gone-4"] {
+        world.call("ada", "search", label).await.allowed("within");
+    }
+    let outcome = world.call("ada", "search", "gone-5").await;
+    outcome.refused("quota", "3 calls per 365 days", Some("/keys/ada/quotas/0"));
 }

@@ -9,11 +9,12 @@ mod held;
 mod limitador;
 mod outages;
 mod questions;
+mod scripted;
 mod shared;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ use toolgate_tests::client::{Request, Response, Transport};
 use toolgate_tests::envoy::{Options, Release};
 use toolgate_tests::gate::Gate;
 use toolgate_tests::messages::Era;
+use toolgate_tests::ports;
 use toolgate_tests::rate_limit::{Durability, RateLimitService, Redis, Settings};
 use toolgate_tests::toolgate::toolgate;
 use toolgate_tests::upstream::{Received, mcp_server};
@@ -38,10 +40,29 @@ const NOBODY_KNOWS: &str = "Whether this call is within its limits cannot be fou
     Try again later.";
 
 /// A policy for these keys and teams whose service is waited for as long as `timeout`.
+///
+/// The tool `quarter` costs 0.25, and a few others what their tests say; nobody listens where the server `dead` is.
 fn governed(keys: &Value, teams: &Value, on_error: &str, timeout: &str) -> Value {
     let mut policy = policy(keys, teams);
     policy["rateLimitService"] = json!({ "cluster": "ratelimit", "timeout": timeout, "onError": on_error });
+    policy["servers"]["docs"]["tools"] = json!({
+        "quarter": { "cost": 0.25 }, "hundredth": { "cost": 0.01 },
+        "export": { "cost": 0.01, "costPerKiB": 0.1 }, "after": { "costPerKiB": 0.1 },
+        "dear": { "cost": 16_666.666_6 }, "cheap": { "cost": 0.000_001 }, "all": { "cost": 50_000.000_001 },
+        "strict": { "inputSchema": { "type": "object", "properties": { "query": { "type": "integer" } } } },
+    });
+    policy["servers"]["dead"] = json!({ "path": "/dead/mcp", "tools": { "quarter": { "cost": 0.25 } } });
+    policy["roles"]["all"]["allow"] = json!(["docs/*", "dead/*"]);
     policy
+}
+
+/// All members of these objects.
+fn together<const N: usize>(objects: [Value; N]) -> Value {
+    let members = objects.into_iter().flat_map(|object| match object {
+        Value::Object(members) => members,
+        other => panic!("{other} is no object"),
+    });
+    Value::Object(members.collect())
 }
 
 /// A quota of the service that does not start again during a test.
@@ -119,12 +140,32 @@ fn setting(line: &str) -> Option<(&str, &str)> {
         .then_some((name, value))
 }
 
-/// An Envoy with a policy before a scripted server, its access log, and how many calls it has let through.
+/// Two Envoys of one policy before the shared service, 1.40 and 1.36. Each test has keys of its own.
+async fn real() -> [&'static World; 2] {
+    static REAL: OnceCell<[World; 2]> = OnceCell::const_new();
+    let start = async || {
+        let keys = together([shared::keys(), budgets::keys(), held::real_keys()]);
+        let policy = governed(
+            &keys,
+            &together([shared::teams(), budgets::teams()]),
+            "deny",
+            PATIENT,
+        );
+        let service = Counting::shared().await.address();
+        let world = |release| World::start_with(release, policy.clone(), service, |bootstrap| bootstrap);
+        let (first, second) = tokio::join!(world(Release::V1_40), world(Release::V1_36));
+        [first, second]
+    };
+    REAL.get_or_init(start).await.each_ref()
+}
+
+/// An Envoy with a policy before a scripted server, and its access log.
 struct World {
+    name: String,
     gate: Gate,
     log: NamedTempFile,
     holds_body: bool,
-    passed: AtomicU64,
+    refused: Mutex<Vec<String>>,
 }
 
 impl World {
@@ -140,7 +181,8 @@ impl World {
         patch: impl Fn(String) -> String,
     ) -> Self {
         let log = NamedTempFile::new().expect("a temporary file");
-        let holds_body = policy["hold"] == "body";
+        let hold = policy["hold"].as_str().unwrap_or("headers").to_owned();
+        let nobody = format!("http://{}/mcp", ports::free());
         let options = Options {
             release,
             concurrency: 2,
@@ -150,6 +192,7 @@ impl World {
             policy,
             mcp_server(json!([])),
             |render| {
+                let render = render.upstream_instead("dead", &nobody);
                 let render = render.arg("--access-log").arg(log.path().display().to_string());
                 render.arg("--rate-limit-service").arg(service.to_string())
             },
@@ -157,10 +200,11 @@ impl World {
         )
         .await;
         Self {
+            name: format!("{release:?}, hold {hold}"),
             gate,
             log,
-            holds_body,
-            passed: AtomicU64::new(0),
+            holds_body: hold == "body",
+            refused: Mutex::default(),
         }
     }
 
@@ -174,11 +218,15 @@ impl World {
         let answer = self.gate.send(request, transport).await;
         let line = self.line(label).await;
         let arrived = self.gate.upstream.labelled(label);
-        if answer.header("x-toolgate-decision") == "allowed" {
-            self.passed.fetch_add(1, Ordering::Relaxed);
+        if answer.header("x-toolgate-decision") != "allowed" {
+            self.refused().push(label.to_owned());
         }
         Outcome {
-            what: format!("{label} over {transport:?}: {} {line}", answer.text()),
+            what: format!(
+                "{label} over {transport:?} ({}): {} {line}",
+                self.name,
+                answer.text()
+            ),
             answer,
             line,
             arrived,
@@ -213,15 +261,24 @@ impl World {
         }
     }
 
-    /// Nothing but the calls that were let through has gone on, and no worker has crashed.
-    async fn settle(&self) {
-        let passed = self.passed.load(Ordering::Relaxed);
-        if !self.holds_body {
-            let sent = self.gate.envoy.stat("cluster.docs.upstream_rq_total").await;
-            assert_eq!(sent, passed, "requests to the server");
+    /// Looks again, after everything: nothing of a refused call has arrived, and no worker has crashed.
+    fn settle(&self) {
+        for label in self.refused().iter() {
+            let arrived = self.gate.upstream.labelled(label);
+            self.stayed(label, &arrived);
         }
         let log = self.gate.envoy.log();
         assert!(!log.contains("panicked") && !log.contains("[critical]"), "{log}");
+    }
+
+    /// Nothing of this call has arrived, but its head where that is not held.
+    fn stayed(&self, label: &str, arrived: &[Received]) {
+        let may = |request: &Received| self.holds_body && !request.complete && request.raw_body.is_empty();
+        assert!(arrived.iter().all(may), "{label} ({}): {arrived:?}", self.name);
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Vec<String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,17 +2,46 @@
 
 use serde_json::{Value, json};
 use toolgate_tests::client::Transport;
-use toolgate_tests::envoy::Release;
 use toolgate_tests::messages::Era;
-use toolgate_tests::rate_limit::{Answer, Descriptor, FakeService, Request, Unit};
+use toolgate_tests::rate_limit::{Answer, Descriptor, Unit};
 use toolgate_tests::run;
 use toolgate_tests::upstream;
 
-use super::{NOBODY_KNOWS, PATH, PATIENT, World, governed, quota};
+use super::{NOBODY_KNOWS, PATH, quota, scripted};
 
-/// The question that was asked last.
-fn last(service: &FakeService) -> Request {
-    service.asked().last().expect("a question").request.clone()
+/// The keys of these tests.
+pub(super) fn keys() -> Value {
+    let monthly = |limit: f64| json!({ "limit": limit, "per": "month", "scope": "global" });
+    json!({
+        "many": many(10, "team", "many-web"),
+        "named": many(10, "team", "many-web"),
+        "few": { "quotas": [quota(10)] },
+        "local": { "quotas": [{ "limit": 1, "per": "365d" }, quota(1000)] },
+        "poor": { "budget": monthly(0.2) },
+        "shadow": { "mode": "shadow", "quotas": [quota(5), { "limit": 1, "per": "365d" }] },
+        "debt-0": { "budget": monthly(100.0) },
+        "debt-2": { "budget": monthly(100.0) },
+    })
+}
+
+/// Their teams.
+pub(super) fn teams() -> Value {
+    let mut all = many(5000, "parent", "");
+    all.as_object_mut().expect("an object").remove("parent");
+    json!({ "many-web": many(20, "parent", "many-all"), "many-all": all })
+}
+
+/// Two quotas and a budget of the service, and a local quota.
+fn many(limit: u32, relation: &str, other: &str) -> Value {
+    json!({
+        "quotas": [
+            { "limit": limit, "per": "hour", "scope": "global" },
+            { "limit": limit + 1, "per": "30d", "scope": "global", "on": "docs/*" },
+            { "limit": 1000, "per": "hour" },
+        ],
+        "budget": { "limit": limit, "per": "month", "scope": "global" },
+        relation: other,
+    })
 }
 
 fn limit(descriptor: &Descriptor) -> (u32, Unit, u64) {
@@ -24,44 +53,18 @@ fn limit(descriptor: &Descriptor) -> (u32, Unit, u64) {
     )
 }
 
-/// Two quotas and a budget of the key, of its team and of the team's parent, and as many local ones.
-fn many() -> Value {
-    let owner = |limit: u32| {
-        json!({
-            "quotas": [
-                { "limit": limit, "per": "hour", "scope": "global" },
-                { "limit": limit + 1, "per": "30d", "scope": "global", "on": "docs/*" },
-                { "limit": 1000, "per": "hour" },
-            ],
-            "budget": { "limit": limit, "per": "month", "scope": "global" },
-        })
-    };
-    let mut ada = owner(10);
-    ada["team"] = json!("web");
-    let mut web = owner(20);
-    web["parent"] = json!("all");
-    let mut policy = governed(
-        &json!({ "ada": ada, "few": { "quotas": [quota(10)] }, "free": {} }),
-        &json!({ "web": web, "all": owner(5000) }),
-        "deny",
-        PATIENT,
-    );
-    policy["servers"]["docs"]["tools"]["search"] = json!({ "cost": 0.25 });
-    policy
-}
-
 #[test]
 fn one_question_with_every_limit_in_it() {
     run(async {
-        let service = FakeService::start(Answer::ok).await;
-        let world = World::start(many(), service.address()).await;
+        let shared = scripted::shared().await;
+        let [world, ..] = &shared.worlds;
         for number in 1..=6 {
-            let outcome = world.call("ada", "search", &format!("many-{number}")).await;
+            let outcome = world.call("many", "quarter", &format!("many-{number}")).await;
             outcome.allowed("within");
             assert_eq!(outcome.line["cost_micros"], "250000", "{}", outcome.what);
-            assert_eq!(service.asked().len(), number);
+            assert_eq!(shared.asked("many").len(), number);
         }
-        let question = last(&service);
+        let question = shared.last("many");
         assert_eq!((question.domain.as_str(), question.hits_addend), ("toolgate", 0));
         let (hour, month, year) = (Unit::Hour, Unit::Month, Unit::Year);
         let limits: Vec<_> = question.descriptors.iter().map(limit).collect();
@@ -74,7 +77,7 @@ fn one_question_with_every_limit_in_it() {
             (20_000_000, year, 250_000),
             (5_000, hour, 1),
             (5_001, month, 1),
-            // Five billion millionths do not fit; ten-millionths of a hundred do.
+            // Five billion millionths do not fit in 32 bits, five hundred million hundred-thousandths do.
             (500_000_000, year, 25_000),
         ];
         for wanted in expected {
@@ -84,7 +87,7 @@ fn one_question_with_every_limit_in_it() {
         for (descriptor, (_, unit, _)) in question.descriptors.iter().zip(&limits) {
             let owner = descriptor.value("limit").expect("an owner");
             assert!(
-                owner.starts_with("keys/ada/") || owner.starts_with("teams/"),
+                owner.starts_with("keys/many/") || owner.starts_with("teams/many-"),
                 "{owner}"
             );
             assert!(
@@ -98,24 +101,27 @@ fn one_question_with_every_limit_in_it() {
             );
         }
         // A tool without a cost has nothing to ask of the budgets.
-        world.call("ada", "other", "many-other").await.allowed("within");
-        assert_eq!(last(&service).descriptors.len(), 6);
+        world.call("many", "other", "many-other").await.allowed("within");
+        assert_eq!(shared.last("many").descriptors.len(), 6);
+        assert_eq!(shared.asked("many").len(), 7);
         world.call("few", "search", "many-few").await.allowed("within");
-        assert_eq!(last(&service).descriptors.len(), 1);
-        world.settle().await;
-        assert_eq!(service.asked().len(), 8);
+        assert_eq!(shared.last("few").descriptors.len(), 1);
+        assert_eq!(shared.asked("few").len(), 1);
     });
 }
 
 #[test]
 fn the_refusal_names_the_limit_that_is_over() {
     run(async {
-        let service = FakeService::start(Answer::ok).await;
-        let world = World::start(many(), service.address()).await;
-        world.call("ada", "search", "named-first").await.allowed("within");
-        let question = last(&service);
+        let shared = scripted::shared().await;
+        let [world, ..] = &shared.worlds;
+        world
+            .call("named", "quarter", "named-first")
+            .await
+            .allowed("within");
+        let question = shared.last("named");
         for (index, descriptor) in question.descriptors.iter().enumerate() {
-            service.script(move |request| Answer::over(request, index));
+            shared.script("named", move |request| Answer::over(request, index));
             let owner = descriptor.value("limit").expect("an owner");
             let (number, unit, _) = limit(descriptor);
             let (reason, place, sentence) = match unit {
@@ -135,38 +141,31 @@ fn the_refusal_names_the_limit_that_is_over() {
                     format!("{number} calls per 30 days"),
                 ),
             };
-            let outcome = world.call("ada", "search", &format!("named-{index}.")).await;
+            let outcome = world.call("named", "quarter", &format!("named-{index}.")).await;
             outcome
                 .refused(reason, &sentence, Some(&format!("/{place}")))
                 .said("over");
             // What the service says, as it is not longer than the window.
             assert_eq!(outcome.retry(), Some(1000), "{}", outcome.what);
         }
-        service.script(Answer::ok);
-        world.call("ada", "search", "named-last").await.allowed("within");
-        world.settle().await;
+        shared.script("named", Answer::ok);
+        world
+            .call("named", "quarter", "named-last")
+            .await
+            .allowed("within");
+        world.settle();
     });
 }
 
 #[test]
 fn nothing_is_asked_where_nothing_is_to_be_asked() {
     run(async {
-        let service = FakeService::start(Answer::ok).await;
-        let mut policy = governed(
-            &json!({
-                "ada": { "quotas": [{ "limit": 1, "per": "365d" }, quota(1000)] },
-                "bob": { "budget": { "limit": 0.2, "per": "month", "scope": "global" } },
-            }),
-            &json!({}),
-            "deny",
-            PATIENT,
-        );
-        policy["servers"]["docs"]["tools"]["search"] = json!({ "cost": 0.25, "inputSchema": {
-            "type": "object", "properties": { "query": { "type": "string" } }
-        } });
-        let world = World::start(policy, service.address()).await;
+        let shared = scripted::shared().await;
+        let [world, ..] = &shared.worlds;
         for method in ["tools/list", "server/discover"] {
-            let request = Era::Modern.request(PATH, method, None, json!({})).key("ada-key");
+            let request = Era::Modern
+                .request(PATH, method, None, json!({}))
+                .key("local-key");
             let answer = world.gate.send(&request, Transport::Length).await;
             assert_eq!(
                 answer.header("x-toolgate-decision"),
@@ -175,61 +174,56 @@ fn nothing_is_asked_where_nothing_is_to_be_asked() {
                 answer.text()
             );
         }
-        let wrong = super::call("ada", "search", "unasked-schema");
-        let body = String::from_utf8_lossy(wrong.body.as_deref().unwrap_or_default()).into_owned();
-        let wrong = wrong.body(body.replace("\"query\":\"\"", "\"query\":7"));
-        let outcome = world.send("unasked-schema", &wrong, Transport::Length).await;
+        let outcome = world.call("local", "strict", "unasked-schema").await;
         assert_eq!(outcome.line["decision"], "schema", "{}", outcome.what);
         // More than the whole budget: there is no need to ask, and no use in waiting.
-        let outcome = world.call("bob", "search", "unasked-dear").await;
+        let outcome = world.call("poor", "quarter", "unasked-dear").await;
         let sentence = "This call costs more than that, so trying again later does not help.";
         outcome
-            .refused("budget", sentence, Some("/keys/bob/budget"))
+            .refused("budget", sentence, Some("/keys/poor/budget"))
             .said("");
         assert_eq!(outcome.retry(), None, "{}", outcome.what);
-        assert_eq!(service.asked().len(), 0);
+        assert_eq!((shared.asked("local").len(), shared.asked("poor").len()), (0, 0));
         // What the local quota refuses is not asked either.
-        world.call("ada", "search", "asked").await.allowed("within");
-        let outcome = world.call("ada", "search", "unasked-local").await;
+        world.call("local", "search", "asked").await.allowed("within");
+        let outcome = world.call("local", "search", "unasked-local").await;
         outcome
-            .refused("quota", "1 call per 365 days", Some("/keys/ada/quotas/0"))
+            .refused("quota", "1 call per 365 days", Some("/keys/local/quotas/0"))
             .said("");
-        assert_eq!(service.asked().len(), 1);
+        assert_eq!(shared.asked("local").len(), 1);
     });
 }
 
 #[test]
 fn in_shadow_mode_calls_pass_and_are_counted_as_if_enforced() {
     run(async {
-        let service = FakeService::start(|request| Answer::over(request, 0)).await;
-        let mut shadowed = json!({ "quotas": [quota(5), { "limit": 1, "per": "365d" }] });
-        shadowed["mode"] = json!("shadow");
-        let policy = governed(&json!({ "ada": shadowed }), &json!({}), "deny", PATIENT);
-        let world = World::start(policy, service.address()).await;
+        let shared = scripted::shared().await;
+        let [world, ..] = &shared.worlds;
+        let pass = async |label, said, would_deny: Option<&str>, limit: Option<&str>| {
+            let outcome = world.call("shadow", "search", label).await;
+            outcome.allowed(said);
+            assert_eq!(
+                outcome.line["would_deny"].as_str(),
+                would_deny,
+                "{}",
+                outcome.what
+            );
+            assert_eq!(outcome.line["limit"].as_str(), limit, "{}", outcome.what);
+        };
+        let denied = Some("quota");
         // The local quota has one call, and what the service would refuse does not take it.
+        shared.script("shadow", |request| Answer::over(request, 0));
         for label in ["shadow-1", "shadow-2"] {
-            let outcome = world.call("ada", "search", label).await;
-            outcome.allowed("over");
-            assert_eq!(outcome.line["would_deny"], "quota", "{}", outcome.what);
-            assert_eq!(outcome.line["limit"], "/keys/ada/quotas/0", "{}", outcome.what);
+            pass(label, "over", denied, Some("/keys/shadow/quotas/0")).await;
         }
-        service.script(|_| Answer::unavailable());
-        let outcome = world.call("ada", "search", "shadow-3").await;
-        outcome.allowed("UNAVAILABLE");
-        assert_eq!(outcome.line["would_deny"], "quota", "{}", outcome.what);
-        assert_eq!(outcome.line["limit"], Value::Null, "{}", outcome.what);
-        service.script(Answer::ok);
-        let outcome = world.call("ada", "search", "shadow-4").await;
-        outcome.allowed("within");
-        assert_eq!(outcome.line["would_deny"], Value::Null, "{}", outcome.what);
-        assert_eq!(service.asked().len(), 4);
+        shared.script("shadow", |_| Answer::unavailable());
+        pass("shadow-3", "UNAVAILABLE", denied, None).await;
+        shared.script("shadow", Answer::ok);
+        pass("shadow-4", "within", None, None).await;
+        assert_eq!(shared.asked("shadow").len(), 4);
         // Now the local quota is used up, and the service is not asked.
-        let outcome = world.call("ada", "search", "shadow-5").await;
-        outcome.allowed("");
-        assert_eq!(outcome.line["would_deny"], "quota", "{}", outcome.what);
-        assert_eq!(outcome.line["limit"], "/keys/ada/quotas/1", "{}", outcome.what);
-        assert_eq!(service.asked().len(), 4);
-        world.settle().await;
+        pass("shadow-5", "", denied, Some("/keys/shadow/quotas/1")).await;
+        assert_eq!(shared.asked("shadow").len(), 4);
     });
 }
 
@@ -245,76 +239,56 @@ fn results(kibibytes: usize) -> impl Fn(&upstream::Received) -> upstream::Answer
 
 #[test]
 fn what_a_result_costs_is_asked_for_with_the_next_call() {
-    for release in Release::ALL {
-        run(async {
-            let service = FakeService::start(Answer::ok).await;
-            let mut policy = governed(
-                &json!({ "ada": { "budget": { "limit": 100, "per": "month", "scope": "global" } } }),
-                &json!({}),
-                "deny",
-                PATIENT,
-            );
-            policy["servers"]["docs"]["tools"] = json!({
-                "export": { "cost": 0.01, "costPerKiB": 0.1 }, "plain": { "cost": 0.01 }, "free": {},
-                "after": { "costPerKiB": 0.1 },
-            });
-            let world = World::start_with(release, policy, service.address(), |bootstrap| bootstrap).await;
-            world.gate.upstream.answer("debt-", results(4));
-            let addend = || match last(&service).descriptors.as_slice() {
-                [descriptor] => descriptor.hits_addend.expect("an addend"),
-                other => panic!("{other:?}"),
-            };
-            let outcome = world.call("ada", "export", "debt-1").await;
-            outcome.allowed("within");
-            assert_eq!(addend(), 10_000);
-            // The answer is 4 KiB and its frame of a hundred bytes or so.
-            let cost = |line: &Value| {
-                line["cost_micros"]
-                    .as_str()
-                    .and_then(|cost| cost.parse::<u64>().ok())
-            };
-            let paid = cost(&outcome.line).expect("a cost");
-            assert!((410_000..450_000).contains(&paid), "{}", outcome.what);
-            let debt = paid - 10_000;
-            // A call without a cost does not pay it.
-            world.call("ada", "free", "debt-2").await.allowed("");
-            assert_eq!(service.asked().len(), 1);
-            // Whatever the reason that a question is not counted, what it asked for stays owed.
-            for (number, answer) in [Answer::unavailable(), Answer::garbage(), Answer::statuses([])]
-                .into_iter()
-                .enumerate()
-            {
-                service.script(move |_| answer.clone());
-                let outcome = world
-                    .call("ada", "plain", &format!("debt-failed-{number}."))
-                    .await;
-                outcome.refused("budget", NOBODY_KNOWS, None).said("error");
-                assert_eq!(addend(), 10_000 + debt);
-            }
-            service.script(Answer::ok);
-            world.call("ada", "plain", "debt-3").await.allowed("within");
-            assert_eq!(addend(), 10_000 + debt);
-            world.call("ada", "plain", "debt-4").await.allowed("within");
-            assert_eq!(addend(), 10_000);
-            // A call that costs nothing before its result takes the smallest unit.
-            world.call("ada", "after", "debt-5").await.allowed("within");
-            assert_eq!(addend(), 1);
-            // The service refused, and counted it all the same.
-            service.script(|request| Answer::over(request, 0));
-            let outcome = world.call("ada", "plain", "debt-6").await;
-            outcome
-                .refused(
-                    "budget",
-                    "This key may spend 100 per month",
-                    Some("/keys/ada/budget"),
-                )
-                .said("over");
-            let asked = addend();
-            assert!((410_000..450_000).contains(&asked), "{asked}");
-            service.script(Answer::ok);
-            world.call("ada", "plain", "debt-7").await.allowed("within");
-            assert_eq!(addend(), 10_000);
-            world.settle().await;
-        });
+    run(async {
+        let shared = scripted::shared().await;
+        tokio::join!(debts(shared, 0), debts(shared, 2));
+    });
+}
+
+async fn debts(shared: &scripted::Scripted, index: usize) {
+    let (world, key) = (&shared.worlds[index], format!("debt-{index}"));
+    world.gate.upstream.answer("debt-", results(4));
+    let call = async |tool, label: &str| world.call(&key, tool, label).await;
+    let addend = || match shared.last(&key).descriptors.as_slice() {
+        [descriptor] => descriptor.hits_addend.expect("an addend"),
+        other => panic!("{other:?}"),
+    };
+    let outcome = call("export", "debt-1").await;
+    outcome.allowed("within");
+    assert_eq!(addend(), 10_000);
+    // The answer is 4 KiB and its frame of a hundred bytes or so.
+    let cost = outcome.line["cost_micros"].as_str();
+    let paid: u64 = cost.and_then(|cost| cost.parse().ok()).expect("a cost");
+    assert!((410_000..450_000).contains(&paid), "{}", outcome.what);
+    let debt = paid - 10_000;
+    // A call without a cost does not pay it.
+    call("free", "debt-2").await.allowed("");
+    assert_eq!(shared.asked(&key).len(), 1);
+    // Whatever the reason that a question is not counted, what it asked for stays owed.
+    let failures = [Answer::unavailable(), Answer::garbage(), Answer::statuses([])];
+    for (number, answer) in failures.into_iter().enumerate() {
+        shared.script(&key, move |_| answer.clone());
+        let outcome = call("hundredth", &format!("debt-failed-{number}.")).await;
+        outcome.refused("budget", NOBODY_KNOWS, None).said("error");
+        assert_eq!(addend(), 10_000 + debt);
     }
+    shared.script(&key, Answer::ok);
+    call("hundredth", "debt-3").await.allowed("within");
+    assert_eq!(addend(), 10_000 + debt);
+    call("hundredth", "debt-4").await.allowed("within");
+    assert_eq!(addend(), 10_000);
+    // A call that costs nothing before its result takes the smallest unit.
+    call("after", "debt-5").await.allowed("within");
+    assert_eq!(addend(), 1);
+    // The service refused, and counted it all the same.
+    shared.script(&key, |request| Answer::over(request, 0));
+    let outcome = call("hundredth", "debt-6").await;
+    let limit = format!("/keys/{key}/budget");
+    outcome
+        .refused("budget", "This key may spend 100 per month", Some(&limit))
+        .said("over");
+    assert!((410_000..450_000).contains(&addend()), "{}", addend());
+    shared.script(&key, Answer::ok);
+    call("hundredth", "debt-7").await.allowed("within");
+    assert_eq!(addend(), 10_000);
 }
