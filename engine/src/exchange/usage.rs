@@ -101,7 +101,7 @@ impl Exchange {
                     self.record.cost_micros = charged.bill.cost_with(ending.result_bytes);
                 } else {
                     engine.book.refund_budgets(&charged.receipt, store, now);
-                    self.record.cost_micros = None;
+                    self.record.cost_micros = self.record.cost_micros.and(Some(0));
                 }
             }
             State::New | State::Waiting(_) | State::Finished => {}
