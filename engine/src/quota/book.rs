@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::gcra::Limiter;
 use crate::policy::{
-    Allowance, Budget, Cost, Each, GlobSet, KeyId, OnError, Policy, Quota, RateLimitService, Scope, Server, TeamId,
+    Allowance, Budget, Cost, Each, GlobSet, KeyId, OnError, Policy, Quota, RateLimitService, Scope, Server,
+    TeamId,
 };
 
 /// Every limit of a policy.
