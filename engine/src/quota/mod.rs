@@ -15,6 +15,7 @@ mod debt;
 mod entry;
 mod gcra;
 mod global;
+mod identity;
 mod record;
 mod slot;
 #[cfg(test)]
