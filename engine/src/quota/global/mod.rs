@@ -55,6 +55,7 @@ struct Asked {
 }
 
 /// What the service said.
+#[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Every limit has room, and the call is counted.
