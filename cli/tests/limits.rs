@@ -193,6 +193,24 @@ fn explain_names_the_limits_that_count_a_call_and_what_it_takes_from_them() {
 }
 
 #[test]
+fn what_only_shadow_mode_lets_through_counts_against_no_limit() {
+    let mut shadow = limited();
+    shadow["keys"]["ada"]["mode"] = json!("shadow");
+    let bench = Bench::new(&shadow);
+    for (tool, allowed) in [("search", true), ("drop_table", false)] {
+        let request =
+            json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": tool } });
+        bench.write("request.json", &request.to_string());
+        let said = bench
+            .run("explain --policy policy.json --server docs --request request.json --key ada --format json")
+            .json();
+        assert_eq!(said["decision"], "allowed");
+        assert_eq!(said["would_deny"].is_null(), allowed, "{tool}");
+        assert_eq!(!said["limits"].as_array().unwrap().is_empty(), allowed, "{tool}");
+    }
+}
+
+#[test]
 fn who_can_names_the_limits_of_each() {
     let bench = Bench::new(&limited());
     let said = bench.run("who-can --policy policy.json docs/search");

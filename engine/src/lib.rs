@@ -34,4 +34,5 @@ pub mod reason;
 pub mod schema;
 pub mod sse;
 pub mod store;
+pub mod telemetry;
 pub mod time;

@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use toolgate_engine::exchange::LocalReply;
+use toolgate_engine::telemetry::Kind;
 
 #[cfg(target_arch = "wasm32")]
 mod envoy;
@@ -122,6 +123,13 @@ pub trait Host {
     fn grpc_call(&self, call: &GrpcCall<'_>) -> HostResult<u32>;
     /// The answer's message, while it is announced.
     fn grpc_answer(&self) -> HostResult<Vec<u8>>;
+
+    /// The number of a metric, which is made if there is none of that name in the process. Only this VM knows the number.
+    fn define_metric(&self, kind: Kind, name: &str) -> HostResult<u32>;
+    /// Adds to a counter.
+    fn increment_metric(&self, id: u32, by: u64) -> HostResult<()>;
+    /// Sets a gauge.
+    fn record_metric(&self, id: u32, value: u64) -> HostResult<()>;
 
     /// The plugin configuration, while it is being configured.
     fn configuration(&self) -> HostResult<Vec<u8>>;

@@ -8,6 +8,7 @@ use toolgate_engine::exchange::{
 };
 use toolgate_engine::reason::Reason;
 use toolgate_engine::store::Store;
+use toolgate_engine::telemetry::Measure;
 
 /// The verdicts on one exchange; [`Exchange`] documents each of them.
 pub trait Judge {
@@ -36,6 +37,8 @@ pub trait Judge {
     fn settles(&self) -> bool;
     /// The exchange has ended.
     fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos);
+    /// What is to be measured since this was last asked.
+    fn take_measures(&mut self) -> Vec<Measure>;
     /// The reason of the decision so far.
     fn reason(&self) -> &'static str;
     /// What to export as filter state.
@@ -83,6 +86,9 @@ impl Judge for Exchange {
     }
     fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos) {
         self.finish(ending, store, now);
+    }
+    fn take_measures(&mut self) -> Vec<Measure> {
+        self.take_measures()
     }
     fn reason(&self) -> &'static str {
         self.record().decision.map_or("undecided", Reason::as_str)

@@ -20,6 +20,7 @@ pub mod deadlines;
 pub mod host;
 pub mod judge;
 pub mod jwt;
+pub mod metrics;
 pub mod reached;
 pub mod root;
 #[cfg(target_arch = "wasm32")]

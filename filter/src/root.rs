@@ -20,8 +20,8 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Reads and compiles the plugin configuration of the root context `root_id` and starts the ticks. On failure the log says why, and nothing of the
-    /// bad policy is kept: Envoy goes on with the previous one, or refuses to start.
+    /// Reads and compiles the plugin configuration of the root context `root_id` and starts the ticks. On failure the
+    /// log says why, and nothing of the bad policy is kept: Envoy goes on with the previous one, or refuses to start.
     pub fn configure(host: &impl Host, root_id: u32) -> Option<Plugin> {
         let text = match host.configuration() {
             Ok(text) => text,

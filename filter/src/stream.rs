@@ -20,6 +20,7 @@ use crate::deadlines;
 use crate::host::{Direction, Host, HostResult, HostStatus, Level};
 use crate::judge::Judge;
 use crate::jwt::JwtClaims;
+use crate::metrics;
 use crate::reached;
 use crate::store::SharedData;
 
@@ -259,6 +260,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         let now = self.host.wall_clock().map_or(self.arrived, UnixNanos);
         let before = self.fields();
         self.judge.finish(&ending, &SharedData(&self.host), now);
+        self.measure();
         if self.exported.is_none() {
             return;
         }
@@ -275,6 +277,11 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     fn fields(&self) -> Vec<(&'static str, Vec<u8>)> {
         let fields = self.judge.fields().into_iter();
         fields.map(|(name, value)| (name, value.into_owned())).collect()
+    }
+
+    /// Takes to Envoy's metrics what the verdict has measured.
+    fn measure(&mut self) {
+        metrics::report(&self.host, &self.judge.take_measures());
     }
 
     fn apply(&self, direction: Direction, edits: &[HeaderEdit]) -> Result<(), Fault> {

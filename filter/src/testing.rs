@@ -12,6 +12,7 @@ use toolgate_engine::exchange::{
 };
 use toolgate_engine::policy::Hold;
 use toolgate_engine::store::Store;
+use toolgate_engine::telemetry::{Kind, Measure};
 
 use crate::host::{Direction, GrpcCall, Host, HostResult, HostStatus, Level, pairs};
 use crate::judge::Judge;
@@ -43,10 +44,24 @@ pub(crate) struct State {
     pub(crate) configuration: Vec<u8>,
     pub(crate) tick_period: Option<Duration>,
     pub(crate) calls: Vec<&'static str>,
+    /// Counters and gauges by name.
+    pub(crate) metrics: BTreeMap<String, u64>,
+    /// The metrics that were defined. A metric's number is one more than its place.
+    pub(crate) defined: Vec<(Kind, String)>,
     properties: HashMap<String, Vec<u8>>,
     shared: HashMap<String, (Vec<u8>, u32)>,
     latest_version: u32,
     failing: HashMap<&'static str, u32>,
+}
+
+impl State {
+    fn metric(&mut self, kind: Kind, id: u32) -> HostResult<&mut u64> {
+        let place = usize::try_from(id).unwrap().checked_sub(1);
+        match place.and_then(|place| self.defined.get(place)) {
+            Some((defined, name)) if *defined == kind => Ok(self.metrics.get_mut(name).unwrap()),
+            _ => Err(HostStatus::BAD_ARGUMENT),
+        }
+    }
 }
 
 /// A gRPC call that was made. Its token is one more than its place.
@@ -199,6 +214,21 @@ impl Host for FakeHost {
     fn grpc_answer(&self) -> HostResult<Vec<u8>> {
         self.call("grpc_answer").map(|state| state.grpc_answer.clone())
     }
+    fn define_metric(&self, kind: Kind, name: &str) -> HostResult<u32> {
+        let mut state = self.call("define_metric")?;
+        // Envoy gives out a new number each time.
+        state.defined.push((kind, name.to_owned()));
+        state.metrics.entry(name.to_owned()).or_default();
+        Ok(u32::try_from(state.defined.len()).unwrap())
+    }
+    fn increment_metric(&self, id: u32, by: u64) -> HostResult<()> {
+        *self.call("increment_metric")?.metric(Kind::Counter, id)? += by;
+        Ok(())
+    }
+    fn record_metric(&self, id: u32, value: u64) -> HostResult<()> {
+        *self.call("record_metric")?.metric(Kind::Gauge, id)? = value;
+        Ok(())
+    }
     fn configuration(&self) -> HostResult<Vec<u8>> {
         Ok(self.call("configuration")?.configuration.clone())
     }
@@ -347,6 +377,9 @@ impl Judge for Script {
     fn finish(&mut self, ending: &Ending, _store: &dyn Store, _now: UnixNanos) {
         self.ask("finish".into());
         self.endings.borrow_mut().push(*ending);
+    }
+    fn take_measures(&mut self) -> Vec<Measure> {
+        Vec::new()
     }
     fn reason(&self) -> &'static str {
         let about_response = self

@@ -8,9 +8,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use toolgate_tests::envoy::{Envoy, Options, Release};
 use toolgate_tests::toolgate::{Render, key_digest};
-use toolgate_tests::{load, run};
+use toolgate_tests::{load, run_within};
 
 const CONNECTIONS: usize = 16;
+
+/// A slow machine needs minutes.
+const LONGEST: Duration = Duration::from_mins(30);
 
 /// One Envoy of the comparison.
 struct Arrangement {
@@ -22,7 +25,7 @@ struct Arrangement {
 fn main() {
     let smoke = std::env::args().any(|argument| argument == "--smoke");
     let (rounds, requests) = if smoke { (1, 200) } else { (9, 16_000) };
-    run(async move {
+    run_within(LONGEST, async move {
         let upstream = load::answering_envoy().await;
         let mut arrangements = Vec::new();
         for (name, policy, change) in [

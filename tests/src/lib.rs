@@ -39,10 +39,19 @@ pub const TEST_TIMEOUT: Duration = Duration::from_mins(2);
 ///
 /// When the future takes longer than [`TEST_TIMEOUT`].
 pub fn run<F: Future>(test: F) -> F::Output {
+    run_within(TEST_TIMEOUT, test)
+}
+
+/// [`run`] for what takes longer: measurements and long runs.
+///
+/// # Panics
+///
+/// When the future takes longer than `limit`.
+pub fn run_within<F: Future>(limit: Duration, test: F) -> F::Output {
     runtime().block_on(async {
-        tokio::time::timeout(TEST_TIMEOUT, test)
+        tokio::time::timeout(limit, test)
             .await
-            .expect("the test took longer than TEST_TIMEOUT")
+            .unwrap_or_else(|_| panic!("it took longer than {limit:?}"))
     })
 }
 

@@ -9,6 +9,7 @@ mod buffers;
 mod cluster;
 mod jwt;
 mod listener;
+mod metrics;
 mod rate_limit;
 mod route;
 mod text;
@@ -96,6 +97,7 @@ pub(crate) fn bootstrap(setup: &Setup<'_>) -> Value {
     clusters.extend(setup.rate_limit.as_ref().map(rate_limit::cluster));
     json!({
         "admin": { "address": socket_address(setup.admin) },
+        "stats_config": metrics::stats_config(),
         "static_resources": {
             "listeners": [listener::listener(setup)],
             "clusters": clusters,

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use toolgate_engine::decide::{Check, Step};
 use toolgate_engine::exchange::{Engine, Explained, LocalReply, explain};
 use toolgate_engine::policy::{KeyId, Policy, ServerId};
-use toolgate_engine::quota::Book;
 use toolgate_engine::reason::Reason;
 use toolgate_engine::store::MemoryStore;
 
@@ -43,15 +42,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let server = find_server(&policy, &args.server)?;
     let body = args.request.as_deref().map(read_request).transpose()?;
     let engine = Engine::new(policy);
-    let book = Book::new(engine.policy());
     let explained = explain(&engine, key, server, body.as_deref(), &MemoryStore::new(), now());
     let grants = match (&body, explained.decision) {
-        (None, Reason::Allowed) => Some(Grants::of(engine.policy(), &book, key, server, now())),
+        (None, Reason::Allowed) => Some(Grants::of(engine.policy(), engine.book(), key, server, now())),
         _ => None,
     };
     let limits = match body.as_deref().and_then(tool_called) {
         Some(tool) if explained.steps.iter().any(counts) => {
-            limits::of_call(&book, key, engine.policy().server(server), &tool)
+            limits::of_call(engine.book(), key, engine.policy().server(server), &tool)
         }
         _ => Vec::new(),
     };

@@ -8,7 +8,7 @@ use crate::json;
 use crate::mcp::call::Object;
 use crate::mcp::classify::Declared;
 use crate::mcp::revision::{Era, Revision};
-use crate::policy::{KeyId, Micros, ServerId};
+use crate::policy::{KeyId, Micros, Mode, ServerId};
 use crate::quota;
 use crate::reason::Reason;
 use crate::store::Store;
@@ -131,7 +131,9 @@ fn conclude(
         } => {
             let would_deny = would_deny.or(judgement.would_deny.map(|refusal| refusal.reason));
             let Some(refusal) = judgement.refused else {
-                if let (Object::Tool { name, .. }, Some(_)) = (&call.object, id) {
+                // As when it is charged: what enforcement would have refused earlier counts against nothing.
+                let spared = waiting.caller.mode == Mode::Shadow && would_deny.is_some();
+                if let (Object::Tool { name, .. }, Some(_), false) = (&call.object, id, spared) {
                     trace.steps.extend(limits(engine, waiting, name));
                 }
                 return told(Reason::Allowed, would_deny, trace, None);

@@ -40,6 +40,7 @@ use crate::quota::{Bill, Book, Receipt};
 use crate::reason::Reason;
 use crate::schema::Advertised;
 use crate::store::Store;
+use crate::telemetry::{LimitsSaid, Measure, Measures};
 
 /// A compiled policy and what was learned while it is in force. One per policy and thread.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ pub struct Engine {
     policy: Policy,
     advertised: Advertised,
     book: Book,
+    limits_said: LimitsSaid,
 }
 
 impl Engine {
@@ -56,6 +58,7 @@ impl Engine {
             book: Book::new(&policy),
             policy,
             advertised: Advertised::new(),
+            limits_said: LimitsSaid::default(),
         })
     }
 
@@ -78,6 +81,7 @@ pub struct Exchange {
     /// What was charged when it was answered here.
     unsettled: Option<State>,
     record: Record,
+    measures: Measures,
 }
 
 #[derive(Debug)]
@@ -159,12 +163,19 @@ impl Exchange {
             state: State::New,
             unsettled: None,
             record: Record::default(),
+            measures: Measures::default(),
         }
     }
 
     /// What is known so far.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// What is to be measured and was not taken yet. There can be something after [`Exchange::request_body`],
+    /// [`Exchange::rate_limit_reply`] and [`Exchange::finish`].
+    pub fn take_measures(&mut self) -> Vec<Measure> {
+        self.measures.take()
     }
 
     /// The head of the request.

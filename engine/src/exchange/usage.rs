@@ -10,9 +10,10 @@ use super::{
 };
 use crate::decide::{Refusal, Telling};
 use crate::policy::{Mode, OnError, Scope};
-use crate::quota::{self, Answer, Ask, Bill, LimitRef, Over, Receipt, Stop};
+use crate::quota::{self, Answer, Ask, Bill, LimitRef, Over, Receipt, Spent, Stop};
 use crate::reason::Reason;
 use crate::store::Store;
+use crate::telemetry::{Outcome, Tally};
 
 /// A call that waits for the rate limit service. Its local limits are charged.
 #[derive(Debug)]
@@ -46,6 +47,15 @@ impl Exchange {
         store: &dyn Store,
         now: UnixNanos,
     ) -> BodyStep {
+        self.tallied(store, |this, store| this.answered_question(reply, store, now))
+    }
+
+    fn answered_question(
+        &mut self,
+        reply: &RateLimitReply<'_>,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
         let engine = Rc::clone(&self.engine);
         let mut asking = match std::mem::replace(&mut self.state, State::Finished) {
             State::Asking(asking) => asking,
@@ -58,12 +68,19 @@ impl Exchange {
         let Some(mut asked) = asking.asks.pop() else {
             return BodyStep::Reply(self.fault());
         };
-        match engine.book.read(&mut asked, reply) {
+        let answer = engine.book.read(&mut asked, reply);
+        for (limit, micros) in engine.book.spent(&asked) {
+            self.measures
+                .spent(&engine.book, limit, micros, &engine.limits_said);
+        }
+        match answer {
             Answer::Within => {
+                self.measures.rate_limit_service(Outcome::Within);
                 self.record.rate_limit = Some("within".to_owned());
                 self.ask(*asking)
             }
             Answer::Over(over) => {
+                self.measures.rate_limit_service(Outcome::Over);
                 self.record.rate_limit = Some("over".to_owned());
                 // What the service has counted all the same is struck from it.
                 asking.asks.push(asked);
@@ -71,6 +88,7 @@ impl Exchange {
                 self.take_back(&engine, *asking, &No::Over(over), store, now)
             }
             Answer::Failed(why) => {
+                self.measures.rate_limit_service(Outcome::Error);
                 asking.asks.push(asked);
                 engine.book.unasked(&asking.asks, store);
                 self.unanswered(&engine, *asking, &why, store, now)
@@ -85,24 +103,31 @@ impl Exchange {
 
     /// The exchange has ended: gives back what was charged for nothing, and charges what the result costs.
     pub fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos) {
+        self.tallied(store, |this, store| this.end(ending, store, now));
+    }
+
+    fn end(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos) {
         let engine = Rc::clone(&self.engine);
         let state = std::mem::replace(&mut self.state, State::Finished);
         match self.unsettled.take().unwrap_or(state) {
             State::Asking(asking) => {
-                engine.book.refund(&asking.receipt, store, now);
+                let spent = engine.book.refund(&asking.receipt, store, now);
+                self.measure(&engine, &asking.bill, spent);
                 engine.book.unasked(&asking.asks, store);
             }
             State::Forwarded(mut forwarded) => {
                 let Some(charged) = forwarded.charged.take() else {
                     return;
                 };
-                if ending.reached {
-                    engine.book.settle(&charged.bill, ending.result_bytes, store, now);
+                let spent = if ending.reached {
+                    let spent = engine.book.settle(&charged.bill, ending.result_bytes, store, now);
                     self.record.cost_micros = charged.bill.cost_with(ending.result_bytes);
+                    spent
                 } else {
-                    engine.book.refund_budgets(&charged.receipt, store, now);
-                    self.record.cost_micros = None;
-                }
+                    self.record.cost_micros = self.record.cost_micros.and(Some(0));
+                    engine.book.refund_budgets(&charged.receipt, store, now)
+                };
+                self.measure(&engine, &charged.bill, spent);
             }
             State::New | State::Waiting(_) | State::Finished => {}
         }
@@ -130,10 +155,24 @@ impl Exchange {
         }) else {
             return self.go(forwarded);
         };
+        self.tallied(store, |this, store| {
+            this.charge_bill(&engine, forwarded, bill, store, now)
+        })
+    }
+
+    fn charge_bill(
+        &mut self,
+        engine: &Engine,
+        forwarded: Box<Forwarded>,
+        bill: Bill,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
         let receipt = match engine.book.charge(&bill, Scope::Local, store, now) {
             Ok(receipt) => receipt,
-            Err(stop) => return self.no(&engine, forwarded, &stop.into(), now),
+            Err(stop) => return self.no(engine, forwarded, &stop.into(), now),
         };
+        self.measure(engine, &bill, receipt.spent());
         if receipt.conflicts > 0 {
             self.record.store_conflicts = Some(receipt.conflicts);
         }
@@ -149,7 +188,31 @@ impl Exchange {
                 asking.asks = asks;
                 self.ask(asking)
             }
-            Err(over) => self.take_back(&engine, asking, &No::Over(over), store, now),
+            Err(over) => self.take_back(engine, asking, &No::Over(over), store, now),
+        }
+    }
+
+    /// Has the conflicts measured of what is done with the store.
+    fn tallied<T>(&mut self, store: &dyn Store, act: impl FnOnce(&mut Self, &dyn Store) -> T) -> T {
+        let tally = Tally::new(store);
+        let done = act(self, &tally);
+        self.measures.store_conflicts(tally.conflicts());
+        done
+    }
+
+    /// Has measured what is spent of a bill's budgets that are counted here. (A global one is counted here only in place of
+    /// the service, which knows what all have spent.)
+    fn measure(&mut self, engine: &Engine, bill: &Bill, spent: impl IntoIterator<Item = Spent>) {
+        for Spent { limit, micros } in spent {
+            let is = |at: &LimitRef| engine.book.limit(*at).is_some_and(|(_, known)| known.id == limit);
+            let mut budgets = bill
+                .lines
+                .iter()
+                .filter(|line| line.budget && line.scope == Scope::Local);
+            if let Some(line) = budgets.find(|line| is(&line.limit)) {
+                self.measures
+                    .spent(&engine.book, line.limit, micros, &engine.limits_said);
+            }
         }
     }
 
@@ -224,7 +287,8 @@ impl Exchange {
         store: &dyn Store,
         now: UnixNanos,
     ) -> BodyStep {
-        engine.book.refund(&asking.receipt, store, now);
+        let spent = engine.book.refund(&asking.receipt, store, now);
+        self.measure(engine, &asking.bill, spent);
         self.no(engine, asking.forwarded, no, now)
     }
 

@@ -1,5 +1,7 @@
 //! Calls under global limits, from the body to the end, with a rate limit service in memory.
 
+#[path = "usage_tests/measures.rs"]
+mod measures;
 #[path = "usage_tests/world.rs"]
 mod world;
 

@@ -8,6 +8,10 @@ pub(super) const MAX: Micros = Micros(1_000_000_000_000 * Micros::PER_UNIT);
 /// What people are told is allowed.
 pub(super) const ALLOWED: &str = "0 to 1000000000000 currency units, with up to six decimals";
 
+/// The same where there must be something.
+pub(super) const ALLOWED_ABOVE_ZERO: &str =
+    "more than 0, up to 1000000000000 currency units, with up to six decimals";
+
 /// Why a number is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misfit {

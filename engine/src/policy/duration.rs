@@ -22,8 +22,8 @@ pub(super) fn parse(text: &str) -> Result<Duration, Option<String>> {
         "m" => 60_000,
         "h" => 3_600_000,
         "d" => 86_400_000,
-        "" => return Err(Some(format!("did you mean \"{text}s\"?"))),
-        _ => return Err(None),
+        "" => return Err(Some(format!("did you mean \"{text}s\" or \"{text}ms\"?"))),
+        unit => return Err(meant(number, unit)),
     };
     if unit == "ms" && fraction.bytes().any(|b| b != b'0') {
         return Err(Some("a millisecond is the shortest step".to_owned()));
@@ -40,6 +40,23 @@ pub(super) fn parse(text: &str) -> Result<Duration, Option<String>> {
     thousandths()
         .map(|thousandths| Duration::from_millis(thousandths / 1_000))
         .ok_or(None)
+}
+
+/// What somebody meant who wrote another unit.
+fn meant(number: &str, unit: &str) -> Option<String> {
+    let unit = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "ms" | "msec" | "millis" | "milliseconds" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        "w" | "week" | "weeks" => {
+            let days = number.parse::<u64>().ok()?.checked_mul(7)?;
+            return Some(format!("did you mean \"{days}d\"?"));
+        }
+        _ => return None,
+    };
+    Some(format!("did you mean \"{number}{unit}\"?"))
 }
 
 #[cfg(test)]
@@ -77,7 +94,16 @@ mod tests {
 
     #[test]
     fn hints() {
-        assert_eq!(parse("15"), Err(Some("did you mean \"15s\"?".to_owned())));
+        for (text, hint) in [
+            ("15", "did you mean \"15s\" or \"15ms\"?"),
+            ("5min", "did you mean \"5m\"?"),
+            ("1.5 Hours", "did you mean \"1.5h\"?"),
+            ("2w", "did you mean \"14d\"?"),
+        ] {
+            assert_eq!(parse(text), Err(Some(hint.to_owned())), "{text}");
+        }
+        assert_eq!(parse("1.5w"), Err(None));
+        assert_eq!(parse("3mo"), Err(None));
         assert!(parse("0.5ms").unwrap_err().unwrap().contains("millisecond"));
     }
 }

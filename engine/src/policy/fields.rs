@@ -13,6 +13,8 @@ pub(super) enum Shape {
     /// A number. It is passed on as the string of its digits.
     Number,
     Text,
+    /// A string that says how long.
+    Duration,
     /// One of the names; `later` ones are not supported yet.
     OneOf {
         names: &'static [&'static str],
@@ -32,7 +34,7 @@ pub(super) enum Shape {
 pub(super) struct Object {
     pub(super) fields: &'static [Field],
     pub(super) later: &'static [&'static str],
-    /// Names that are right in another object, and what to do about it.
+    /// Names that are right in another object or have another name here, and what to do about it.
     pub(super) elsewhere: &'static [(&'static str, &'static str)],
 }
 
@@ -65,6 +67,9 @@ const fn one_of(names: &'static [&'static str]) -> Shape {
 }
 
 const COST: &str = "cost belongs to a server or to one of its tools";
+const CLUSTER: &str = "\"cluster\" names a cluster of Envoy; where that is, --rate-limit-service HOST:PORT of \"render envoy\" says";
+const MEMBERS: &str = "a key names its team, with \"team\"";
+const PER: &str = "the time is called \"per\"";
 const BUDGET_OWNER: &str = "a budget belongs to a key or a team";
 const QUOTAS_OWNER: &str = "quotas belong to a key or a team";
 
@@ -90,7 +95,13 @@ pub(super) static POLICY: Object = Object {
         field("rateLimitService", Shape::Object(&RATE_LIMIT_SERVICE)),
     ],
     later: &["approvals", "sessions"],
-    elsewhere: &[],
+    elsewhere: &[
+        ("quotas", QUOTAS_OWNER),
+        ("budget", BUDGET_OWNER),
+        ("cost", COST),
+        ("costPerKiB", COST),
+        ("onError", ON_ERROR),
+    ],
 };
 
 static IDENTITY: Object = Object {
@@ -118,7 +129,7 @@ static LIMITS: Object = Object {
         field("requestBytes", Shape::Count),
         field("resultBytes", Shape::Count),
         field("depth", Shape::Count),
-        field("bodyTimeout", Shape::Text),
+        field("bodyTimeout", Shape::Duration),
         field("batches", Shape::Bool),
         field("bigIntegers", Shape::Bool),
     ],
@@ -196,6 +207,9 @@ static TEAM: Object = Object {
     later: &["loops"],
     elsewhere: &[
         ("roles", "roles belong to keys"),
+        ("team", "a team has a \"parent\""),
+        ("keys", MEMBERS),
+        ("members", MEMBERS),
         ("cost", COST),
         ("costPerKiB", COST),
     ],
@@ -228,14 +242,19 @@ const SCOPE: Shape = one_of(&["local", "global"]);
 static QUOTA: Object = Object {
     fields: &[
         required("limit", Shape::Number),
-        required("per", Shape::Text),
+        required("per", Shape::Duration),
         field("burst", Shape::Number),
         field("on", Shape::Text),
         field("each", one_of(&["tool", "subject"])),
         field("scope", SCOPE),
     ],
     later: &[],
-    elsewhere: &[("onError", ON_ERROR)],
+    elsewhere: &[
+        ("onError", ON_ERROR),
+        ("window", PER),
+        ("period", PER),
+        ("interval", PER),
+    ],
 };
 
 static BUDGET: Object = Object {
@@ -249,6 +268,13 @@ static BUDGET: Object = Object {
         ("on", "a budget counts what every call costs; a quota has \"on\""),
         ("each", "a budget is one for all; a quota has \"each\""),
         ("burst", "a quota has \"burst\""),
+        ("window", PER),
+        ("period", PER),
+        ("amount", "the amount is called \"limit\""),
+        (
+            "currency",
+            "amounts have none: costs and budgets are in the same, whichever it is",
+        ),
         ("onError", ON_ERROR),
     ],
 };
@@ -259,10 +285,15 @@ static RATE_LIMIT_SERVICE: Object = Object {
     fields: &[
         required("cluster", Shape::Text),
         field("domain", Shape::Text),
-        field("timeout", Shape::Text),
+        field("timeout", Shape::Duration),
         field("onError", one_of(&["deny", "allow", "local"])),
         field("engine", one_of(&["envoyproxy", "limitador"])),
     ],
     later: &[],
-    elsewhere: &[],
+    elsewhere: &[
+        ("host", CLUSTER),
+        ("address", CLUSTER),
+        ("url", CLUSTER),
+        ("failureModeDeny", "what happens then is called \"onError\""),
+    ],
 };

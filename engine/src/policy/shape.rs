@@ -36,7 +36,7 @@ fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, check: &mut Check<'_>) ->
             true
         }
         (Shape::Bool, Value::Bool(_))
-        | (Shape::Text, Value::String(_))
+        | (Shape::Text | Shape::Duration, Value::String(_))
         | (Shape::Schema, Value::Object(_))
         | (Shape::TextOrNull, Value::String(_) | Value::Null) => true,
         (Shape::Count, Value::Number(number)) if number.is_u64() => true,
@@ -64,13 +64,27 @@ fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, check: &mut Check<'_>) ->
             let error = PolicyError::new(at, "wrong type")
                 .found(described(value))
                 .allowed(expected(shape));
-            let bare = matches!((shape, &*value), (Shape::Number | Shape::Count, Value::String(_)));
-            check
-                .errors
-                .add(error.hint_if(bare.then(|| "write the number without quotes".to_owned())));
+            check.errors.add(error.hint_if(repair(shape, value)));
             false
         }
     }
+}
+
+/// How to make a value of another type fit, where that is likely what was meant.
+fn repair(shape: &Shape, value: &Value) -> Option<String> {
+    let hint = match (shape, value) {
+        (Shape::Number | Shape::Count, Value::String(_)) => "write the number without quotes",
+        (Shape::Duration, Value::Number(number)) => {
+            return Some(format!("did you mean \"{number}s\" or \"{number}ms\"?"));
+        }
+        (Shape::List(Shape::Object(_)), Value::Object(_)) | (Shape::List(Shape::Text), Value::String(_)) => {
+            "put it between [ and ]"
+        }
+        (Shape::Object(_), Value::Array(_)) => "there is only one: leave [ and ] out",
+        (Shape::Object(_) | Shape::List(_), Value::Null) => "leave it out instead",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn one_of(names: &[&str], later: &[&str], name: &str, at: &At<'_>, check: &mut Check<'_>) -> bool {
@@ -176,6 +190,7 @@ fn expected(shape: &Shape) -> String {
         Shape::Count => "a whole number".to_owned(),
         Shape::Number => "a number".to_owned(),
         Shape::Text => "a string".to_owned(),
+        Shape::Duration => "a string with a unit, like \"15s\"".to_owned(),
         Shape::OneOf { names, .. } => alternatives(names),
         Shape::TextOrNull => "a string or null".to_owned(),
         Shape::List(shape) => format!("a list, each element {}", expected(shape)),

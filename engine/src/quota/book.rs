@@ -1,12 +1,12 @@
 //! Every limit of a policy, ready to be asked, and which of them apply to a call.
 
+use std::cell::LazyCell;
 use std::rc::Rc;
 
-use sha2::{Digest, Sha256};
-
 use super::gcra::Limiter;
+use super::identity;
 use crate::policy::{
-    Allowance, Budget, Cost, Each, GlobSet, KeyId, OnError, Policy, Quota, RateLimitService, Scope, Server, TeamId,
+    Allowance, Budget, Cost, Each, KeyId, OnError, Policy, Quota, RateLimitService, Scope, Server, TeamId,
 };
 
 /// Every limit of a policy.
@@ -186,58 +186,42 @@ impl Book {
             return None;
         }
         let cost = call.server.cost_of(call.tool);
-        let mut tool = Lazy::new(|| hash(&[b"tool", call.server.name.as_bytes(), call.tool.as_bytes()]));
+        let tool = LazyCell::new(|| identity::tool(&call.server.name, call.tool));
         let mut quotas = Vec::new();
         let mut budgets = Vec::new();
         for (index, owner) in chain
             .iter()
             .filter_map(|i| Some((*i, self.owners.get(*i as usize)?)))
         {
-            let mut subject = Lazy::new(|| {
-                let name = call.subject.unwrap_or_default();
-                let digest = digest(&[
-                    b"subject",
-                    owner.kind.as_bytes(),
-                    owner.name.as_bytes(),
-                    name.as_bytes(),
-                ]);
-                (number(&digest), slot(&digest))
+            let subject = LazyCell::new(|| {
+                identity::subject(owner.kind, &owner.name, call.subject.unwrap_or_default())
             });
-            for (place, limit) in owner.limits.iter().enumerate() {
-                let mut line = Line {
+            for (place, limit) in (0..).zip(&owner.limits) {
+                let line = Line {
                     limit: LimitRef {
                         owner: index,
-                        limit: u32::try_from(place).unwrap_or(u32::MAX),
+                        limit: place,
                     },
                     scope: limit.scope,
-                    budget: matches!(limit.what, What::Budget(_)),
+                    budget: false,
                     part: Part::Whole,
                     amount: 1,
                 };
                 match &limit.what {
-                    What::Quota(quota, _) => {
-                        if quota
-                            .on
-                            .as_ref()
-                            .is_some_and(|on| !on.matches(&call.server.name, call.tool))
-                        {
-                            continue;
-                        }
-                        line.part = match quota.each {
+                    What::Quota(quota, _) if quota.counts(call) => {
+                        let part = match quota.each {
                             None => Part::Whole,
-                            Some(Each::Tool) => Part::Tool(tool.get()),
-                            Some(Each::Subject) => {
-                                let (part, slot) = subject.get();
-                                Part::Subject(part, slot)
-                            }
+                            Some(Each::Tool) => Part::Tool(*tool),
+                            Some(Each::Subject) => Part::Subject(subject.0, subject.1),
                         };
-                        quotas.push(line);
+                        quotas.push(Line { part, ..line });
                     }
-                    What::Budget(_) if cost == Cost::default() => {}
-                    What::Budget(_) => {
-                        line.amount = cost.per_call.0;
-                        budgets.push(line);
-                    }
+                    What::Budget(_) if cost != Cost::default() => budgets.push(Line {
+                        budget: true,
+                        amount: cost.per_call.0,
+                        ..line
+                    }),
+                    What::Quota(..) | What::Budget(_) => {}
                 }
             }
         }
@@ -282,9 +266,12 @@ impl OwnerKind {
             OwnerKind::Team => "teams",
         }
     }
+}
 
-    fn as_bytes(self) -> &'static [u8] {
-        self.section().as_bytes()
+impl Quota {
+    fn counts(&self, call: &Call<'_>) -> bool {
+        let on = self.on.as_ref();
+        on.is_none_or(|on| on.matches(&call.server.name, call.tool))
     }
 }
 
@@ -306,7 +293,7 @@ impl Owners {
     fn add(&mut self, kind: OwnerKind, name: &Rc<str>, allowance: &Allowance) -> Option<u32> {
         let mut limits: Vec<Limit> = Vec::new();
         for (index, quota) in allowance.quotas.iter().enumerate() {
-            let id = unused(&limits, |ordinal| quota_id(kind, name, quota, ordinal));
+            let id = unused(&limits, |ordinal| identity::quota(kind, name, quota, ordinal));
             limits.push(Limit {
                 id,
                 scope: quota.scope,
@@ -315,7 +302,7 @@ impl Owners {
             });
         }
         limits.extend(allowance.budget.iter().map(|budget| Limit {
-            id: budget_id(kind, name, budget),
+            id: identity::budget(kind, name, budget),
             scope: budget.scope,
             what: What::Budget(budget.clone()),
             place: "budget".to_owned(),
@@ -328,7 +315,7 @@ impl Owners {
             kind,
             name: Rc::clone(name),
             limits,
-            slot: slot(&digest(&[kind.as_bytes(), name.as_bytes()])),
+            slot: identity::owner(kind, name),
         });
         Some(index)
     }
@@ -340,84 +327,4 @@ fn unused(limits: &[Limit], id: impl Fn(u64) -> u64) -> u64 {
         .map(id)
         .find(|id| limits.iter().all(|limit| limit.id != *id))
         .unwrap_or_default()
-}
-
-fn quota_id(kind: OwnerKind, name: &str, quota: &Quota, ordinal: u64) -> u64 {
-    let on: Vec<&str> = quota.on.iter().flat_map(GlobSet::patterns).collect();
-    let on = on.join("\n");
-    let each = match quota.each {
-        None => "all",
-        Some(Each::Tool) => "tool",
-        Some(Each::Subject) => "subject",
-    };
-    hash(&[
-        b"quota",
-        kind.as_bytes(),
-        name.as_bytes(),
-        if quota.on.is_some() { b"on" } else { b"all" },
-        on.as_bytes(),
-        each.as_bytes(),
-        &quota.per.length.as_nanos().to_le_bytes(),
-        scope_bytes(quota.scope),
-        &ordinal.to_le_bytes(),
-    ])
-}
-
-fn budget_id(kind: OwnerKind, name: &str, budget: &Budget) -> u64 {
-    let per = format!("{:?}", budget.per);
-    hash(&[
-        b"budget",
-        kind.as_bytes(),
-        name.as_bytes(),
-        per.as_bytes(),
-        scope_bytes(budget.scope),
-    ])
-}
-
-fn scope_bytes(scope: Scope) -> &'static [u8] {
-    match scope {
-        Scope::Local => b"local",
-        Scope::Global => b"global",
-    }
-}
-
-/// SHA-256 over parts, each with its length, so that no two lists of parts read the same.
-fn digest(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().into()
-}
-
-fn hash(parts: &[&[u8]]) -> u64 {
-    number(&digest(parts))
-}
-
-/// The first eight bytes; 0 and `u64::MAX` have meanings of their own.
-fn number(digest: &[u8; 32]) -> u64 {
-    let number = digest.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes));
-    number.clamp(1, u64::MAX - 1)
-}
-
-/// The slot of a record: twelve bits that `number` does not use.
-fn slot(digest: &[u8; 32]) -> u16 {
-    digest.last_chunk().map_or(0, |bytes| u16::from_le_bytes(*bytes)) & 0x0fff
-}
-
-/// A value that is computed once, if it is needed at all.
-struct Lazy<T, F> {
-    value: Option<T>,
-    make: F,
-}
-
-impl<T: Copy, F: Fn() -> T> Lazy<T, F> {
-    fn new(make: F) -> Self {
-        Lazy { value: None, make }
-    }
-
-    fn get(&mut self) -> T {
-        *self.value.get_or_insert_with(&self.make)
-    }
 }

@@ -67,6 +67,16 @@ impl Spending {
         }
     }
 
+    /// What is spent in the running period; `None` if that is one that is not known any more.
+    pub(super) fn running(&self, now: UnixNanos) -> Option<u64> {
+        let label = calendar::label(self.per, now);
+        if label > self.latest.0 {
+            return Some(0);
+        }
+        let mut known = [self.latest, self.earlier].into_iter();
+        known.find(|period| period.0 == label).map(|period| period.1)
+    }
+
     /// Whether even the period after its latest one has ended: nobody will ask about it again.
     pub(super) fn is_over(&self, now: UnixNanos) -> bool {
         self.latest.0.saturating_add(1) < calendar::label(self.per, now)

@@ -32,6 +32,20 @@ impl Receipt {
         self.conflicts = self.conflicts.saturating_add(other.conflicts);
         self.taken.extend(other.taken);
     }
+
+    /// What every budget of it has spent with it.
+    pub fn spent(&self) -> impl Iterator<Item = Spent> {
+        self.taken.iter().filter_map(|(_, taken)| taken.sum())
+    }
+}
+
+/// What is spent of a budget in its running period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// The budget's [`Limit::id`].
+    pub limit: u64,
+    /// In millionths of a currency unit.
+    pub micros: u64,
 }
 
 /// Why a call was not charged. Nothing of it was.
@@ -108,22 +122,24 @@ impl Book {
         })
     }
 
-    /// Gives a charge back: the call was refused after all.
-    pub fn refund(&self, receipt: &Receipt, store: &dyn Store, now: UnixNanos) {
-        give_back(&receipt.taken, |_| true, store, now);
+    /// Gives a charge back: the call was refused after all. Says what is spent without it.
+    pub fn refund(&self, receipt: &Receipt, store: &dyn Store, now: UnixNanos) -> Vec<Spent> {
+        give_back(&receipt.taken, |_| true, store, now)
     }
 
-    /// Gives only the money back: the call never reached a server.
-    pub fn refund_budgets(&self, receipt: &Receipt, store: &dyn Store, now: UnixNanos) {
-        give_back(&receipt.taken, Taken::is_money, store, now);
+    /// Gives only the money back: the call never reached a server. Says what is spent without it.
+    pub fn refund_budgets(&self, receipt: &Receipt, store: &dyn Store, now: UnixNanos) -> Vec<Spent> {
+        give_back(&receipt.taken, Taken::is_money, store, now)
     }
 
     /// Charges what the result costs, whatever the limits say: it is already spent. What it costs under a global budget becomes
-    /// a debt, which the next question to the rate limit service takes along.
-    pub fn settle(&self, bill: &Bill, result_bytes: u64, store: &dyn Store, now: UnixNanos) {
+    /// a debt, which the next question to the rate limit service takes along. Says what is spent with it of budgets that are
+    /// counted here.
+    pub fn settle(&self, bill: &Bill, result_bytes: u64, store: &dyn Store, now: UnixNanos) -> Vec<Spent> {
+        let mut spent = Vec::new();
         let micros = bill.result_cost(result_bytes);
         if micros == 0 {
-            return;
+            return spent;
         }
         for line in &bill.lines {
             let Some((owner, limit)) = self.limit(line.limit) else {
@@ -132,12 +148,20 @@ impl Book {
             let What::Budget(budget) = &limit.what else {
                 continue;
             };
-            // Best effort: the money is spent, and there is nobody to refuse.
-            let _ = update(slot_of(owner, line.part), store, |record| {
-                entry::settle(record, limit.id, line.part.number(), budget, micros, now)?;
+            let mut sum = None;
+            let outcome = update(slot_of(owner, line.part), store, |record| {
+                sum = entry::settle(record, limit.id, line.part.number(), budget, micros, now)?;
                 Ok(true)
             });
+            // Best effort: the money is spent, and there is nobody to refuse.
+            if outcome.is_ok() {
+                spent.extend(sum.map(|micros| Spent {
+                    limit: limit.id,
+                    micros,
+                }));
+            }
         }
+        spent
     }
 }
 
@@ -269,20 +293,32 @@ impl Line {
     }
 }
 
-/// Gives back some of what was taken, record by record.
-fn give_back(taken: &[(u16, Taken)], which: impl Fn(&Taken) -> bool, store: &dyn Store, now: UnixNanos) {
+/// Gives back some of what was taken, record by record. Says what is spent without it.
+fn give_back(
+    taken: &[(u16, Taken)],
+    which: impl Fn(&Taken) -> bool,
+    store: &dyn Store,
+    now: UnixNanos,
+) -> Vec<Spent> {
+    let mut spent = Vec::new();
     let mut rest = taken;
     while let Some((slot, _)) = rest.first() {
         // A slot's charges are next to each other, except where two receipts were added up.
         let (these, others) = rest.split_at(rest.iter().take_while(|(at, _)| at == slot).count());
         rest = others;
-        // Best effort: what cannot be given back stays charged.
-        let _ = update(*slot, store, |record| {
+        let known = spent.len();
+        let outcome = update(*slot, store, |record| {
+            spent.truncate(known);
             let mut changed = false;
             for (_, taken) in these.iter().filter(|(_, taken)| which(taken)) {
-                changed |= taken.give_back(record, now)?;
+                changed |= taken.give_back(record, now, &mut spent)?;
             }
             Ok(changed)
         });
+        // Best effort: what cannot be given back stays charged.
+        if outcome.is_err() {
+            spent.truncate(known);
+        }
     }
+    spent
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::budget::Spending;
+use super::charge::Spent;
 use super::debt::add_debt;
 use super::gcra::{Level, Limiter};
 use super::record::{Entry, Kind, MAX_PARTS, Name, OVERFLOW, Record};
@@ -22,8 +23,8 @@ pub(super) struct Taken {
 enum TakenWhat {
     /// A call, when, and the level that it left.
     Call { at: UnixNanos, left: Level },
-    /// Micros, and the period that they were spent in.
-    Money { label: u32, micros: u64 },
+    /// Micros, the period that they were spent in, and what is spent in that with them.
+    Money { label: u32, micros: u64, sum: u64 },
 }
 
 /// What was taken, or how long to wait (`None` if that does not help).
@@ -92,6 +93,7 @@ pub(super) fn take_money(
         Ok(label) => label,
         Err(exceeded) => return Ok(Err(exceeded.wait)),
     };
+    let sum = spending.running(now).unwrap_or(budget.limit.0);
     match found {
         Some((at, _)) => record.replace(at, &Entry::Budget(spending)),
         None => {
@@ -102,11 +104,11 @@ pub(super) fn take_money(
     Ok(Ok(Taken {
         limit,
         part,
-        what: TakenWhat::Money { label, micros },
+        what: TakenWhat::Money { label, micros, sum },
     }))
 }
 
-/// Charges what a result costs.
+/// Charges what a result costs; says what is spent with it, where that is counted here.
 pub(super) fn settle(
     record: &mut Record,
     limit: u64,
@@ -114,19 +116,21 @@ pub(super) fn settle(
     budget: &Budget,
     micros: u64,
     now: UnixNanos,
-) -> Result<(), StoreError> {
+) -> Result<Option<u64>, StoreError> {
     let name = budget_name(limit, part);
     let found = find_spending(record, name, budget.per)?;
+    let mut sum = None;
     // A global budget has an entry only if it was counted here in place of the service.
     if found.is_some() || budget.scope == Scope::Local {
         let mut spending = found.map_or_else(|| Spending::new(budget.per, now), |(_, spending)| spending);
         spending.add(micros, now);
+        sum = spending.running(now);
         record.put(name, &Entry::Budget(spending))?;
     }
-    match budget.scope {
-        Scope::Local => Ok(()),
-        Scope::Global => add_debt(record, limit, part, micros),
+    if budget.scope == Scope::Global {
+        add_debt(record, limit, part, micros)?;
     }
+    Ok(sum)
 }
 
 impl Taken {
@@ -135,8 +139,24 @@ impl Taken {
         matches!(self.what, TakenWhat::Money { .. })
     }
 
-    /// Gives it back; says whether there was something to give it back to.
-    pub(super) fn give_back(&self, record: &mut Record, now: UnixNanos) -> Result<bool, StoreError> {
+    /// If it is money: the limit, and what was spent with it.
+    pub(super) fn sum(&self) -> Option<Spent> {
+        match self.what {
+            TakenWhat::Call { .. } => None,
+            TakenWhat::Money { sum, .. } => Some(Spent {
+                limit: self.limit,
+                micros: sum,
+            }),
+        }
+    }
+
+    /// Gives it back; says whether there was something to give it back to. Adds to `spent` what is spent without it.
+    pub(super) fn give_back(
+        &self,
+        record: &mut Record,
+        now: UnixNanos,
+        spent: &mut Vec<Spent>,
+    ) -> Result<bool, StoreError> {
         let kind = match self.what {
             TakenWhat::Call { .. } => Kind::Quota,
             TakenWhat::Money { .. } => Kind::Budget,
@@ -153,8 +173,12 @@ impl Taken {
             (Entry::Quota(level), TakenWhat::Call { at, left }) => {
                 Entry::Quota(level.give_back(left, at, now))
             }
-            (Entry::Budget(mut spending), TakenWhat::Money { label, micros }) => {
+            (Entry::Budget(mut spending), TakenWhat::Money { label, micros, .. }) => {
                 spending.give_back(label, micros);
+                spent.extend(spending.running(now).map(|micros| Spent {
+                    limit: self.limit,
+                    micros,
+                }));
                 Entry::Budget(spending)
             }
             (Entry::Quota(_) | Entry::Budget(_) | Entry::Debt(_), _) => return Err(StoreError::Corrupt),

@@ -15,6 +15,7 @@ mod debt;
 mod entry;
 mod gcra;
 mod global;
+mod identity;
 mod record;
 mod slot;
 #[cfg(test)]
@@ -22,8 +23,8 @@ mod tests;
 mod text;
 
 pub use book::{Bill, Book, Call, Limit, LimitRef, Line, Owner, OwnerKind, Part, What};
-pub use charge::{Over, Receipt, Stop};
-pub use global::{Answer, Ask, FileLimit};
+pub use charge::{Over, Receipt, Spent, Stop};
 #[cfg(test)]
 pub(crate) use global::fake;
+pub use global::{Answer, Ask, FileLimit};
 pub use text::{describe, sentence};

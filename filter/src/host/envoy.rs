@@ -14,6 +14,7 @@ use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 use std::time::Duration;
 
 use toolgate_engine::exchange::LocalReply;
+use toolgate_engine::telemetry::Kind;
 
 use super::{Direction, GrpcCall, Host, HostResult, HostStatus, Level, grpc, pairs};
 
@@ -140,6 +141,27 @@ impl Host for Envoy {
 
     fn grpc_answer(&self) -> HostResult<Vec<u8>> {
         buffer(BUFFER_GRPC_RECEIVE)
+    }
+
+    fn define_metric(&self, kind: Kind, name: &str) -> HostResult<u32> {
+        let kind = match kind {
+            Kind::Counter => 0,
+            Kind::Gauge => 1,
+        };
+        let mut id = 0_u32;
+        // SAFETY: the name is a live `str`; the host writes to a live local.
+        check(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) })?;
+        Ok(id)
+    }
+
+    fn increment_metric(&self, id: u32, by: u64) -> HostResult<()> {
+        // SAFETY: no pointers.
+        check(unsafe { proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) })
+    }
+
+    fn record_metric(&self, id: u32, value: u64) -> HostResult<()> {
+        // SAFETY: no pointers.
+        check(unsafe { proxy_record_metric(id, value) })
     }
 
     fn configuration(&self) -> HostResult<Vec<u8>> {
@@ -281,6 +303,9 @@ unsafe extern "C" {
         value_size: usize,
         cas: u32,
     ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_set_effective_context(context_id: u32) -> u32;
     fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> u32;

@@ -85,6 +85,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
 
     fn judge_bytes(&mut self, hold: Hold, body: &[u8], now: UnixNanos) -> Outcome {
         let step = self.judge.request_body(body, &SharedData(&self.host), now);
+        self.measure();
         self.take(hold, step, now)
     }
 

@@ -11,6 +11,7 @@ mod gates;
 mod harness;
 mod heads;
 mod jwt;
+mod metrics;
 mod parties;
 mod policy_in_force;
 mod quotas;

@@ -122,6 +122,7 @@ fn report_circle(teams: &mut [Team], circle: &[usize], at: &At<'_>, errors: &mut
     text.push(quoted(first));
     let at = at.member(first);
     let error = PolicyError::new(&at.member("parent"), "the parents form a circle").found(text.join(" → "));
+    let error = error.allowed("a team that is not below this one");
     errors.add(error.hint("remove one of these parents"));
     if let Some(team) = circle.first().and_then(|index| teams.get_mut(*index)) {
         team.parent = None;

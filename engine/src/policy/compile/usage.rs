@@ -17,6 +17,8 @@ const MAX_QUOTAS: usize = 64;
 const MAX_BURST: Duration = Duration::from_hours(100 * 365 * 24);
 /// What helps somebody who wants no calls at all.
 const FORBID: &str = "to forbid calls, use \"deny\" in a role or leave the grant out";
+/// What helps somebody who wants no burst of its own.
+const WHOLE_BURST: &str = "leave it out to allow the whole limit at once";
 const CALLS: &str = "a whole number from 1 to 4294967295";
 
 /// What limits refer to.
@@ -29,7 +31,7 @@ pub(super) struct Context<'a> {
 /// An amount that may be absent and may be nothing.
 pub(super) fn cost(raw: raw::Optional<raw::Number>, at: &At<'_>, errors: &mut Errors) -> Option<Micros> {
     let raw = raw.0?;
-    amount(&raw, at, errors, "leave it out if calls cost nothing")
+    amount(&raw, &COST, at, errors)
 }
 
 /// The limits of the key or team at this place.
@@ -69,21 +71,14 @@ fn quota(raw: raw::Quota, context: &Context<'_>, at: &At<'_>, errors: &mut Error
     });
     let burst =
         match raw.burst.0 {
-            Some(_) if raw.scope == Scope::Global => {
-                let error = PolicyError::new(&burst_at, "a global quota has no burst");
-                errors.add(error.hint(
+            Some(burst) if raw.scope == Scope::Global => {
+                let error = PolicyError::new(&burst_at, "a global quota has no burst").found(shown(&burst.0));
+                errors.add(error.allowed("no \"burst\" with \"scope\": \"global\"").hint(
                     "its windows are fixed, and the whole limit may be used at once: leave \"burst\" out",
                 ));
                 None
             }
-            burst => burst.map(|burst| {
-                calls(
-                    &burst,
-                    &burst_at,
-                    errors,
-                    "leave it out to allow the whole limit at once",
-                )
-            }),
+            burst => burst.map(|burst| calls(&burst, &burst_at, errors, WHOLE_BURST)),
         };
     if raw.scope == Scope::Global {
         let engine = engine(context, &at.member("scope"), errors);
@@ -133,14 +128,10 @@ const NO_LIMIT: &str = "a limit that high limits nothing: leave it out";
 
 fn budget(raw: &raw::Budget, context: &Context<'_>, at: &At<'_>, errors: &mut Errors) -> Option<Budget> {
     let limit_at = at.member("limit");
-    let limit = amount(&raw.limit, &limit_at, errors, FORBID)?;
+    let limit = amount(&raw.limit, &SPENDING, &limit_at, errors)?;
     if limit == Micros(0) {
         let error = PolicyError::new(&limit_at, "a budget of nothing").found(shown(&raw.limit.0));
-        errors.add(
-            error
-                .allowed(format!("more than {}", amount::ALLOWED))
-                .hint(FORBID),
-        );
+        errors.add(error.allowed(SPENDING.allowed).hint(SPENDING.too_low));
     }
     let engine = match raw.scope {
         Scope::Local => None,
@@ -163,20 +154,39 @@ fn budget(raw: &raw::Budget, context: &Context<'_>, at: &At<'_>, errors: &mut Er
 fn engine(context: &Context<'_>, at: &At<'_>, errors: &mut Errors) -> Option<ServiceEngine> {
     if context.engine.is_none() {
         let error = PolicyError::new(at, "global limits need \"rateLimitService\"").found("\"global\"");
+        let error = error.allowed("\"local\", and \"global\" in a policy with \"rateLimitService\"");
         errors.add(error.hint("add \"rateLimitService\": { \"cluster\": \"ratelimit\" } to the policy"));
     }
     context.engine
 }
 
-fn amount(raw: &raw::Number, at: &At<'_>, errors: &mut Errors, instead: &str) -> Option<Micros> {
+/// What is said of an amount that does not fit.
+struct Advice {
+    allowed: &'static str,
+    too_low: &'static str,
+    too_high: &'static str,
+}
+
+const COST: Advice = Advice {
+    allowed: amount::ALLOWED,
+    too_low: "leave it out if calls cost nothing",
+    too_high: FORBID,
+};
+const SPENDING: Advice = Advice {
+    allowed: amount::ALLOWED_ABOVE_ZERO,
+    too_low: FORBID,
+    too_high: NO_LIMIT,
+};
+
+fn amount(raw: &raw::Number, advice: &Advice, at: &At<'_>, errors: &mut Errors) -> Option<Micros> {
     let (problem, hint) = match amount::parse(&raw.0) {
         Ok(amount) => return Some(amount),
-        Err(Misfit::Negative) => ("less than nothing", instead.to_owned()),
-        Err(Misfit::TooLarge) => ("too much", NO_LIMIT.to_owned()),
+        Err(Misfit::Negative) => ("less than nothing", advice.too_low.to_owned()),
+        Err(Misfit::TooLarge) => ("too much", advice.too_high.to_owned()),
         Err(Misfit::TooFine(near)) => ("more than six decimals", format!("did you mean {near}?")),
     };
     let error = PolicyError::new(at, problem).found(shown(&raw.0));
-    errors.add(error.allowed(amount::ALLOWED).hint(hint));
+    errors.add(error.allowed(advice.allowed).hint(hint));
     None
 }
 

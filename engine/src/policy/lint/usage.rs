@@ -3,7 +3,11 @@
 use super::Lint;
 use super::reach::{Costly, Reach};
 use crate::policy::error::{At, quoted};
-use crate::policy::{Allowance, Each, GlobSet, Key, Micros, OnError, Scope};
+use crate::policy::{Allowance, Each, GlobSet, Key, Micros, OnError, Scope, ServiceEngine};
+
+/// The most that a question to Limitador can add to a count: its protocol has 32 bits for it, and there it is asked in
+/// millionths.
+const MOST_ASKED: Micros = Micros(u32::MAX as u64);
 
 /// What is known about the keys that share a limit.
 #[derive(Clone, Default)]
@@ -98,6 +102,13 @@ impl Lint<'_> {
                 let message = format!("{call} costs {cost}, more than the whole budget, so it can never run");
                 self.warn(&at.member("limit"), message);
             }
+            Some((cost, call)) if budget.scope == Scope::Global && self.limitador() && *cost > MOST_ASKED => {
+                let call = quoted(call);
+                let message = format!(
+                    "{call} costs {cost}; the engine \"limitador\" counts at most {MOST_ASKED} for a call, so it can never run"
+                );
+                self.warn(&at.member("scope"), message);
+            }
             _ => {}
         }
     }
@@ -114,6 +125,11 @@ impl Lint<'_> {
                 self.warn(&at.element(index).member("on"), message);
             }
         }
+    }
+
+    fn limitador(&self) -> bool {
+        let service = self.policy.rate_limit_service();
+        service.is_some_and(|service| service.engine == ServiceEngine::Limitador)
     }
 
     fn service(&mut self) {

@@ -226,7 +226,7 @@ const SETTINGS: &[Case] = &[
         r#"{"version":1,"limits":{"bodyTimeout":"15"}}"#,
         &[(
             "/limits/bodyTimeout",
-            &["not a duration", "did you mean \"15s\"?"],
+            &["not a duration", "did you mean \"15s\" or \"15ms\"?"],
         )],
     ),
     (

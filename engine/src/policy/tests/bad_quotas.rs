@@ -92,7 +92,10 @@ const QUOTAS: &[Case] = &[
                 "/teams/t/quotas/5/per",
                 &["not a window", "did you mean \"365d\"?"],
             ),
-            ("/teams/t/quotas/6/per", &["not a window", "did you mean \"5s\"?"]),
+            (
+                "/teams/t/quotas/6/per",
+                &["not a window", "did you mean \"5s\" or \"5ms\"?"],
+            ),
             (
                 "/teams/t/quotas/7/per",
                 &["not a window", "a millisecond is the shortest step"],

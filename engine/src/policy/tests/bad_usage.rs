@@ -24,7 +24,12 @@ const COSTS: &[Case] = &[
             ),
             (
                 "/servers/d/tools/a/cost",
-                &["too much", "found 1e300|found 1e+300", "up to six decimals"],
+                &[
+                    "too much",
+                    "found 1e300|found 1e+300",
+                    "up to six decimals",
+                    "to forbid calls",
+                ],
             ),
             (
                 "/servers/d/tools/b/cost",
@@ -53,7 +58,7 @@ const COSTS: &[Case] = &[
             ),
             (
                 "/servers/d/tools/f/cost",
-                &["too much", "found 1000000000000.000001", "leave it out"],
+                &["too much", "found 1000000000000.000001", "to forbid calls"],
             ),
             (
                 "/servers/d/tools/g/cost",
@@ -88,13 +93,13 @@ const BUDGETS: &[Case] = &[
                 &[
                     "a budget of nothing",
                     "found 0",
-                    "more than 0",
+                    "more than 0, up to 1000000000000 currency units",
                     "to forbid calls, use \"deny\" in a role or leave the grant out",
                 ],
             ),
             (
                 "/teams/b/budget/limit",
-                &["less than nothing", "found -5", "to forbid calls"],
+                &["less than nothing", "found -5", "more than 0", "to forbid calls"],
             ),
             (
                 "/teams/c/budget/limit",
@@ -102,7 +107,7 @@ const BUDGETS: &[Case] = &[
             ),
             (
                 "/teams/d/budget/limit",
-                &["too much", "0 to 1000000000000 currency units", "leave it out"],
+                &["too much", "up to 1000000000000 currency units", "leave it out"],
             ),
             (
                 "/teams/e/budget/limit",
@@ -174,6 +179,7 @@ const TEAMS: &[Case] = &[
                 &[
                     "the parents form a circle",
                     "\"a\" → \"c\" → \"b\" → \"a\"",
+                    "allowed: a team that is not below this one",
                     "remove one of these parents",
                 ],
             ),
@@ -244,9 +250,74 @@ const SERVICE: &[Case] = &[
             &[
                 "not a duration",
                 "a number with ms, s, m, h or d",
-                "did you mean \"50s\"?",
+                "did you mean \"50s\" or \"50ms\"?",
             ],
         )],
+    ),
+];
+
+/// What people who know another format write.
+const OTHER_WORDS: &[Case] = &[
+    (
+        r#"{"version":1,"quotas":[],"budget":{},"cost":1,"onError":"deny","rateLimitService":{"cluster":"x","host":"h","timeout":100}}"#,
+        &[
+            ("/quotas", &["unknown field", "quotas belong to a key or a team"]),
+            (
+                "/budget",
+                &["unknown field", "a budget belongs to a key or a team"],
+            ),
+            ("/cost", &["unknown field", "cost belongs to a server"]),
+            ("/onError", &["unknown field", "belongs to \"rateLimitService\""]),
+            (
+                "/rateLimitService/host",
+                &["unknown field", "\"cluster\" names a cluster of Envoy"],
+            ),
+            (
+                "/rateLimitService/timeout",
+                &[
+                    "wrong type",
+                    "found 100",
+                    "a string with a unit",
+                    "did you mean \"100s\" or \"100ms\"?",
+                ],
+            ),
+        ],
+    ),
+    (
+        r#"{"version":1,"teams":{"t":{"team":"u","keys":["k"],"members":["k"],"budget":null,"quotas":{"limit":1,"per":"day"}},
+            "u":{"budget":[{"limit":1,"per":"day"}],"quotas":[{"limit":1,"per":60,"window":"60s"}]},
+            "v":{"budget":{"limit":1,"per":"day","period":"day","amount":1,"currency":"EUR"}}}}"#,
+        &[
+            ("/teams/t/team", &["unknown field", "a team has a \"parent\""]),
+            ("/teams/t/keys", &["unknown field", "a key names its team"]),
+            ("/teams/t/members", &["unknown field", "a key names its team"]),
+            ("/teams/t/budget", &["found null", "leave it out instead"]),
+            ("/teams/t/quotas", &["found an object", "put it between [ and ]"]),
+            (
+                "/teams/u/budget",
+                &["found a list", "there is only one: leave [ and ] out"],
+            ),
+            (
+                "/teams/u/quotas/0/per",
+                &["found 60", "did you mean \"60s\" or \"60ms\"?"],
+            ),
+            (
+                "/teams/u/quotas/0/window",
+                &["unknown field", "the time is called \"per\""],
+            ),
+            (
+                "/teams/v/budget/period",
+                &["unknown field", "the time is called \"per\""],
+            ),
+            (
+                "/teams/v/budget/amount",
+                &["unknown field", "the amount is called \"limit\""],
+            ),
+            (
+                "/teams/v/budget/currency",
+                &["unknown field", "amounts have none"],
+            ),
+        ],
     ),
 ];
 
@@ -295,7 +366,7 @@ const ELSEWHERE: &[Case] = &[(
 
 #[test]
 fn every_error_has_its_place_its_reason_and_its_hint() {
-    for cases in [COSTS, BUDGETS, TEAMS, SERVICE, ELSEWHERE] {
+    for cases in [COSTS, BUDGETS, TEAMS, SERVICE, OTHER_WORDS, ELSEWHERE] {
         check(cases);
     }
 }

@@ -110,6 +110,30 @@ const CASES: &[Case] = &[
             ("/rateLimitService", "never asked"),
         ],
     ),
+    // One call fits into what Limitador can be asked, the other does not.
+    (
+        r#"{"version":1,"servers":{"d":{"path":"/d","tools":{"t":{"cost":4294.967295},"u":{"cost":4294.967296}}}},
+            "roles":{"t":{"allow":["d/t"]},"u":{"allow":["d/u"]}},
+            "teams":{"low":{"budget":{"limit":4000,"per":"day","scope":"global"}},"local":{"budget":{"limit":5000,"per":"day"}}},
+            "keys":{"t":{"sha256":["$A"],"roles":["t"],"team":"local","budget":{"limit":5000,"per":"total","scope":"global"}},
+                "u":{"sha256":["$B"],"roles":["u"],"team":"local","budget":{"limit":5000,"per":"total","scope":"global"}},
+                "v":{"sha256":["$C"],"roles":["u"],"team":"low"}},
+            "rateLimitService":{"cluster":"x","engine":"limitador"}}"#,
+        &[
+            ("/teams/local/budget", "forgotten when Envoy restarts"),
+            ("/teams/low/budget/limit", "more than the whole budget"),
+            (
+                "/keys/u/budget/scope",
+                "\"d/u\" costs 4294.967296; the engine \"limitador\" counts at most 4294.967295 for a call",
+            ),
+        ],
+    ),
+    (
+        r#"{"version":1,"servers":{"d":{"path":"/d","cost":5000}},"roles":{"r":{"allow":["d/*"]}},
+            "keys":{"k":{"sha256":["$A"],"roles":["r"],"budget":{"limit":5000,"per":"day","scope":"global"}}},
+            "rateLimitService":{"cluster":"x"}}"#,
+        &[],
+    ),
     // Roles that only a JWT names could grant anything.
     (
         r#"{"version":1,"identity":{"jwt":{"rolesClaim":"r"}},"servers":{"d":{"path":"/d","cost":2}},"roles":{"none":{"allow":["d/x"]},"all":{"allow":["d/*"]}},

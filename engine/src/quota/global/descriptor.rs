@@ -104,6 +104,7 @@ fn descriptor(book: &Book, counted: &Counted<'_>, store: &dyn Store, now: UnixNa
         sent: Some(sent),
         left: Some(fit.left(now)),
         debt,
+        remaining: None,
     };
     (descriptor, asked)
 }

@@ -107,6 +107,7 @@ pub(super) fn ask<'a>(
             sent: None,
             left: left(limit, now),
             debt,
+            remaining: None,
         };
         let charged = Scale::MICROS.charged(line.amount.saturating_add(debt));
         // `take` keeps it within 32 bits.

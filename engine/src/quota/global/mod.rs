@@ -23,7 +23,8 @@ use std::time::Duration;
 
 pub use limitador::FileLimit;
 
-use super::book::{Bill, Book, Limit, Line, Owner, What};
+use self::scale::Scale;
+use super::book::{Bill, Book, Limit, LimitRef, Line, Owner, What};
 use super::charge::Over;
 use crate::exchange::RateLimitReply;
 use crate::policy::{Scope, ServiceEngine};
@@ -49,9 +50,12 @@ struct Asked {
     left: Option<Duration>,
     /// Micros of the debt that are asked for.
     debt: u64,
+    /// What the service says is left of the limit.
+    remaining: Option<u32>,
 }
 
 /// What the service said.
+#[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Every limit has room, and the call is counted.
@@ -86,6 +90,19 @@ impl Book {
             Some(service) => reply::read(service, ask, reply),
             None => Answer::Failed("there is no rate limit service".to_owned()),
         }
+    }
+
+    /// What the service says is spent of the budgets that it was asked about, if it says so: limits, and micros.
+    pub fn spent<'a>(&'a self, asked: &'a Ask) -> impl Iterator<Item = (LimitRef, u64)> {
+        asked.lines.iter().filter_map(|asked| {
+            let (_, limit) = self.limit(asked.line.limit)?;
+            let What::Budget(budget) = &limit.what else {
+                return None;
+            };
+            let (scale, _) = Scale::of(budget.limit.0);
+            let units = asked.sent?.requests_per_unit.saturating_sub(asked.remaining?);
+            Some((asked.line.limit, scale.micros(units)))
+        })
     }
 
     /// The call was not let through: keeps what these questions would have charged for earlier results.

@@ -89,10 +89,11 @@ fn read_statuses(service: &RateLimitService, ask: &mut Ask, response: &RateLimit
     let mut fault = None;
     for (index, (asked, status)) in ask.lines.iter_mut().zip(&response.statuses).enumerate() {
         match read_status(asked, status) {
-            Ok(Verdict::Within) => {}
+            Ok(Verdict::Within) => asked.remaining = Some(status.limit_remaining),
             Ok(Verdict::Over(over)) => {
                 // The service has counted the call beyond the limit, and the debt with it: the window is spent.
                 asked.debt = 0;
+                asked.remaining = Some(0);
                 let longer = |other: &Over| other.wait < over.wait;
                 if longest.as_ref().is_none_or(longer) {
                     longest = Some(over);

@@ -61,6 +61,8 @@ pub(super) struct Status {
     pub(super) code: i32,
     #[prost(message, optional, tag = "2")]
     pub(super) current_limit: Option<Limit>,
+    #[prost(uint32, tag = "3")]
+    pub(super) limit_remaining: u32,
     #[prost(message, optional, tag = "4")]
     pub(super) duration_until_reset: Option<Duration>,
 }

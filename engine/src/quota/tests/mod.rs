@@ -1,16 +1,12 @@
 //! Local limits, from the arithmetic of one entry to many workers on one store.
 
 mod charge;
-#[cfg(not(target_arch = "wasm32"))]
 mod gcra;
 mod model;
 mod money;
-#[cfg(not(target_arch = "wasm32"))]
 mod record;
-#[cfg(not(target_arch = "wasm32"))]
 mod refund;
 mod text;
-#[cfg(not(target_arch = "wasm32"))]
 mod workers;
 
 use std::time::Duration;

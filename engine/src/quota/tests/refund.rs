@@ -144,6 +144,22 @@ fn nothing_is_given_back_of_a_call_that_a_new_limit_recounted() {
 }
 
 #[test]
+fn calls_that_are_refused_at_the_same_time_leave_nothing_in_any_order() {
+    let (world, store) = (world(), MemoryStore::new());
+    let bill = world.bill("key", "paid");
+    let charge = || world.book.charge(&bill, Scope::Local, &store, NOW).unwrap();
+    charge();
+    let before = contents(&world, &store);
+    for order in [[0, 1], [1, 0]] {
+        let receipts = [charge(), charge()];
+        for which in order {
+            world.book.refund(&receipts[which], &store, NOW);
+        }
+        assert_eq!(contents(&world, &store), before, "{order:?}");
+    }
+}
+
+#[test]
 fn time_and_a_refund_do_not_give_the_same_call_back_twice() {
     let numbers = Numbers {
         limit: 60,

@@ -105,9 +105,9 @@ fn a_limit_that_has_no_name() {
         "A budget that applies to this key is used up. Trying again later does not help."
     );
     for (wait, text) in [
-        (Duration::from_secs(120), "120 seconds"),
+        (Duration::from_mins(2), "120 seconds"),
         (Duration::from_secs(121), "3 minutes"),
-        (Duration::from_mins(120), "120 minutes"),
+        (Duration::from_hours(2), "120 minutes"),
         (Duration::from_secs(7_201), "3 hours"),
         (Duration::from_hours(49), "3 days"),
         (Duration::MAX, "213503982334602 days"),

@@ -3,17 +3,23 @@
 //! `TOOLGATE_CALLS` says how many calls each case makes (`make soak` makes 100,000).
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolgate_tests::envoy::{Envoy, Options, Release};
 use toolgate_tests::load::{self, Tally};
-use toolgate_tests::run;
+use toolgate_tests::run_within;
 use toolgate_tests::toolgate::Render;
 
 use super::{PATH, policy};
 
 const WORKERS: u32 = 4;
 const CONNECTIONS: usize = 32;
+
+/// 100,000 calls take a while where other tests run beside them.
+fn run(test: impl Future<Output = ()>) {
+    run_within(Duration::from_mins(10), test);
+}
 
 /// How many calls each case makes.
 fn calls() -> usize {

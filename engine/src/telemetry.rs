@@ -1,0 +1,256 @@
+//! What an exchange has to say to metrics: plain data, which the host turns into its own metrics.
+//!
+//! Families and labels are a closed set, and a label's value is a word of this program or a name of the policy. What a
+//! caller sends never becomes one, so there are never more series than the policy allows for.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use crate::policy::{Period, Scope};
+use crate::quota::{Book, LimitRef, OwnerKind, What};
+use crate::store::{Expect, Store, StoreError, Versioned};
+
+/// More than one exchange ever has to say: a key and sixteen teams have a budget each, which is charged, told by the
+/// service, and settled or refunded.
+const MAX_MEASURES: usize = 128;
+
+/// The most labels of a family.
+const MAX_LABELS: usize = 4;
+
+/// A family of series: one name, one meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// What is spent of a budget in its running period, in millionths of a currency unit.
+    BudgetSpent,
+    /// What may be spent of it in a period, in millionths of a currency unit.
+    BudgetLimit,
+    /// Compare-and-swaps of quotas and budgets that met another worker's.
+    StoreConflicts,
+    /// Questions to the rate limit service, by what came of them.
+    RateLimitService,
+}
+
+/// What a family's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// To be added to what was counted before.
+    Counter,
+    /// To take the place of the value before.
+    Gauge,
+}
+
+/// What came of a question to the rate limit service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Every limit has room.
+    Within,
+    /// A limit is used up.
+    Over,
+    /// There was no usable answer.
+    Error,
+}
+
+/// One value for one series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measure {
+    family: Family,
+    /// The values of the family's labels, in its order; the rest is empty.
+    values: [Text; MAX_LABELS],
+    value: u64,
+}
+
+/// A label's value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Text {
+    #[default]
+    Nothing,
+    Word(&'static str),
+    Name(Rc<str>),
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Family; 4] = [
+        Family::BudgetSpent,
+        Family::BudgetLimit,
+        Family::StoreConflicts,
+        Family::RateLimitService,
+    ];
+
+    /// Its name, of lower case letters and `_`, with the unit where it has one and `_total` where it is a counter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::BudgetSpent => "toolgate_budget_spent_micros",
+            Family::BudgetLimit => "toolgate_budget_limit_micros",
+            Family::StoreConflicts => "toolgate_store_conflicts_total",
+            Family::RateLimitService => "toolgate_rate_limit_service_total",
+        }
+    }
+
+    /// What its values are.
+    pub fn kind(self) -> Kind {
+        match self {
+            Family::BudgetSpent | Family::BudgetLimit => Kind::Gauge,
+            Family::StoreConflicts | Family::RateLimitService => Kind::Counter,
+        }
+    }
+
+    /// The names of its labels, of lower case letters and `_`.
+    pub fn labels(self) -> &'static [&'static str] {
+        match self {
+            Family::BudgetSpent | Family::BudgetLimit => &["owner", "name", "per", "scope"],
+            Family::StoreConflicts => &[],
+            Family::RateLimitService => &["outcome"],
+        }
+    }
+}
+
+impl Measure {
+    /// Its family.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The series' labels: names, and values that are not empty.
+    pub fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let names = self.family.labels().iter().copied();
+        names.zip(self.values.iter().map(Text::as_str))
+    }
+
+    /// The increment of a counter, the value of a gauge.
+    pub fn value(&self) -> u64 {
+        self.value
+    }
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        match self {
+            Text::Nothing => "",
+            Text::Word(word) => word,
+            Text::Name(name) => name,
+        }
+    }
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Within => "within",
+            Outcome::Over => "over",
+            Outcome::Error => "error",
+        }
+    }
+}
+
+/// What has to be said and was not fetched yet. Takes no memory while that is nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Measures(Vec<Measure>);
+
+/// Budgets whose limit was said since the policy came into force: it does not change, and need not be said again.
+#[derive(Debug, Default)]
+pub(crate) struct LimitsSaid(RefCell<HashSet<LimitRef>>);
+
+impl Measures {
+    /// Everything that was not taken yet.
+    pub(crate) fn take(&mut self) -> Vec<Measure> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// A budget has spent so many micros; says what its limit is, too, if that was not said.
+    pub(crate) fn spent(&mut self, book: &Book, limit: LimitRef, micros: u64, said: &LimitsSaid) {
+        let Some((owner, named)) = book.limit(limit) else {
+            return;
+        };
+        let What::Budget(budget) = &named.what else {
+            return;
+        };
+        let values = [
+            Text::Word(match owner.kind {
+                OwnerKind::Key => "key",
+                OwnerKind::Team => "team",
+            }),
+            Text::Name(Rc::clone(&owner.name)),
+            Text::Word(match budget.per {
+                Period::Day => "day",
+                Period::Month => "month",
+                Period::Total => "total",
+            }),
+            Text::Word(match budget.scope {
+                Scope::Local => "local",
+                Scope::Global => "global",
+            }),
+        ];
+        if said.first(limit) {
+            self.push(Family::BudgetLimit, values.clone(), budget.limit.0);
+        }
+        self.push(Family::BudgetSpent, values, micros);
+    }
+
+    /// So many compare-and-swaps met another worker's.
+    pub(crate) fn store_conflicts(&mut self, conflicts: u64) {
+        if conflicts > 0 {
+            self.push(Family::StoreConflicts, Default::default(), conflicts);
+        }
+    }
+
+    /// This came of a question to the rate limit service.
+    pub(crate) fn rate_limit_service(&mut self, outcome: Outcome) {
+        let mut values: [Text; MAX_LABELS] = Default::default();
+        if let Some(first) = values.first_mut() {
+            *first = Text::Word(outcome.as_str());
+        }
+        self.push(Family::RateLimitService, values, 1);
+    }
+
+    /// A host that never takes them loses what comes last.
+    fn push(&mut self, family: Family, values: [Text; MAX_LABELS], value: u64) {
+        if self.0.len() < MAX_MEASURES {
+            self.0.push(Measure {
+                family,
+                values,
+                value,
+            });
+        }
+    }
+}
+
+impl LimitsSaid {
+    fn first(&self, limit: LimitRef) -> bool {
+        self.0.try_borrow_mut().is_ok_and(|mut said| said.insert(limit))
+    }
+}
+
+/// A store that counts the conflicts of what is done with it.
+pub(crate) struct Tally<'a> {
+    store: &'a dyn Store,
+    conflicts: Cell<u64>,
+}
+
+impl<'a> Tally<'a> {
+    pub(crate) fn new(store: &'a dyn Store) -> Self {
+        Tally {
+            store,
+            conflicts: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn conflicts(&self) -> u64 {
+        self.conflicts.get()
+    }
+}
+
+impl Store for Tally<'_> {
+    fn get(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
+        self.store.get(key)
+    }
+
+    fn set(&self, key: &str, value: &[u8], expect: Expect) -> Result<(), StoreError> {
+        let outcome = self.store.set(key, value, expect);
+        if outcome == Err(StoreError::Conflict) {
+            self.conflicts.set(self.conflicts.get().saturating_add(1));
+        }
+        outcome
+    }
+}
