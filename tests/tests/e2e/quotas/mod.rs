@@ -3,6 +3,7 @@
 mod budgets;
 mod exact;
 mod refusals;
+mod sockets;
 
 use serde_json::{Value, json};
 use toolgate_tests::client::Request;
