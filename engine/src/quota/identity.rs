@@ -1,8 +1,8 @@
 //! What counts are found by: ids of limits and of their parts, and the slots of records.
 //!
 //! All of it is hashed from names, so that every worker and every Envoy finds the same count, after a reload too. It is
-//! in the store, in the rate limit service's database and in Limitador's limits file: whatever changes here starts every
-//! count anew.
+//! in the store, in the rate limit service's database and in Limitador's limits file: whatever changes here starts
+//! every count anew.
 
 use sha2::{Digest, Sha256};
 
