@@ -22,7 +22,12 @@
 //! the *router* did nothing: another terminal filter may have asked servers by itself, so something else must say
 //! that the request was turned down.
 //!
+//! A connection to a Unix domain socket has no local address. `upstream.address`, known from the connection on, tells
+//! such a server from others, and what was sent to it stayed here only where a flag says that there was no connection.
+//!
 //! [attributes]: https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes
+
+use std::net::SocketAddr;
 
 use crate::host::{Host, HostResult};
 
@@ -31,6 +36,9 @@ use crate::host::{Host, HostResult};
 ///
 /// [flags]: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage
 const TURNED_DOWN: u64 = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 24;
+
+/// No healthy host (`UH`), no connection (`UF`), circuit breaker open (`UO`).
+const NOT_CONNECTED: u64 = 1 << 1 | 1 << 5 | 1 << 7;
 
 /// How [`response.code_details`][details] begin where no flag says so: the route itself answered, or a role-based rule.
 ///
@@ -54,19 +62,31 @@ fn stayed(host: &impl Host) -> HostResult<bool> {
         return Ok(false);
     }
     match number(host, &["upstream", "request_attempt_count"])? {
-        Some(1) => Ok(true),
+        Some(1) => Ok(!may_lack_local_address(host)? || flags(host)? & NOT_CONNECTED != 0),
         Some(0) => turned_down(host),
         Some(_) | None => Ok(false),
     }
 }
 
+/// Whether the server is at something else than an IP address and a port.
+fn may_lack_local_address(host: &impl Host) -> HostResult<bool> {
+    let address = host.property(&["upstream", "address"])?;
+    let is_ip = |address: &[u8]| {
+        std::str::from_utf8(address).is_ok_and(|address| address.parse::<SocketAddr>().is_ok())
+    };
+    Ok(address.is_some_and(|address| !is_ip(&address)))
+}
+
 fn turned_down(host: &impl Host) -> HostResult<bool> {
-    let flags = number(host, &["response", "flags"])?;
-    if flags.is_some_and(|flags| flags & TURNED_DOWN != 0) {
+    if flags(host)? & TURNED_DOWN != 0 {
         return Ok(true);
     }
     let details = host.property(&["response", "code_details"])?.unwrap_or_default();
     Ok(TURNED_DOWN_DETAILS.iter().any(|start| details.starts_with(start)))
+}
+
+fn flags(host: &impl Host) -> HostResult<u64> {
+    Ok(number(host, &["response", "flags"])?.unwrap_or(0))
 }
 
 /// Integers come as eight bytes, little endian.
@@ -132,6 +152,30 @@ mod tests {
                 may_have(&host(false, Some(3), flags | 0x8000, details)),
                 "{details}"
             );
+        }
+    }
+
+    #[test]
+    fn without_a_local_address_to_be_known_only_a_flag_is_certain() {
+        let at = |address: &str, flags: u64, details: &str| {
+            let host = host(false, Some(1), flags, details);
+            host.put_property("upstream/address", address.as_bytes());
+            may_have(&host)
+        };
+        for address in ["/run/mcp.sock", "@/mcp", "envoy://inner/", ""] {
+            assert!(at(address, 0, "via_upstream"), "{address}");
+            assert!(at(address, 0x4, "response_timeout"), "{address}");
+            assert!(
+                at(address, 0x40, "upstream_reset_before_response_started"),
+                "{address}"
+            );
+            assert!(at(address, 0x4000, "downstream_remote_disconnect"), "{address}");
+            for flag in [0x2, 0x20, 0x80, 0x4020] {
+                assert!(!at(address, flag, ""), "{address} {flag:x}");
+            }
+        }
+        for address in ["127.0.0.1:80", "[::1]:80"] {
+            assert!(!at(address, 0x4000, "downstream_remote_disconnect"), "{address}");
         }
     }
 

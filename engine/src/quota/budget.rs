@@ -1,7 +1,7 @@
 //! The arithmetic of a budget: what is spent in a period of the calendar.
 //!
-//! A clock can step back over midnight, so the spending of two periods is kept. Under one label, no more than the limit is ever
-//! spent before a call.
+//! A clock can step back over midnight, so the spending of two periods is kept. Under one label, no more than the limit
+//! is ever spent before a call.
 
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ impl Spending {
         }
     }
 
-    /// Spends an amount before a call, and says under which label. An amount of 0 (only the result costs) wants something left.
+    /// Spends an amount before a call, and says under which label. An amount of 0 (only the result costs) wants
+    /// something left.
     pub(super) fn charge(&mut self, budget: &Budget, amount: u64, now: UnixNanos) -> Result<u32, Exceeded> {
         let limit = budget.limit.0;
         if amount > limit {
@@ -82,8 +83,8 @@ impl Spending {
         self.latest.0.saturating_add(1) < calendar::label(self.per, now)
     }
 
-    /// What is spent in a period; a later one than both takes the place of the older. `None` for an earlier one that is not known any
-    /// more: it counts as spent, until it ends.
+    /// What is spent in a period; a later one than both takes the place of the older. `None` for an earlier one that is
+    /// not known any more: it counts as spent, until it ends.
     fn open(&mut self, label: u32) -> Option<&mut u64> {
         if label > self.latest.0 {
             self.earlier = self.latest;

@@ -4,6 +4,7 @@ mod budgets;
 mod exact;
 mod global;
 mod refusals;
+mod sockets;
 
 use serde_json::{Value, json};
 use toolgate_tests::client::Request;
