@@ -35,8 +35,14 @@ pub fn sentence(book: &Book, over: &Over, now: UnixNanos) -> String {
                 Some(Each::Subject) => " on behalf of this user",
                 Some(Each::Tool) | None => "",
             };
+            // Fewer calls may have been made than the window allows: the burst is what is used up.
+            let at_once = if quota.burst == quota.limit {
+                String::new()
+            } else {
+                format!(", {} at once", quota.burst)
+            };
             let again = again(over.wait);
-            format!("{whose} may make {calls}{tools}{user}, and has made them. {again}")
+            format!("{whose} may make {calls}{tools}{user}{at_once}, and has made them. {again}")
         }
         What::Budget(budget) => {
             let sum = spending(budget);
