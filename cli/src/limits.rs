@@ -93,15 +93,9 @@ impl Applied {
         let mut entry = json!({
             "pointer": self.pointer,
             "kind": if self.budget { "budget" } else { "quota" },
-            "owner": match self.owner {
-                OwnerKind::Key => "key",
-                OwnerKind::Team => "team",
-            },
+            "owner": self.owner.as_str(),
             "name": self.name,
-            "scope": match self.scope {
-                Scope::Local => "local",
-                Scope::Global => "global",
-            },
+            "scope": self.scope.as_str(),
             "text": self.text,
         });
         match self.takes {

@@ -236,6 +236,20 @@ fn who_can_names_the_limits_of_each() {
         })
     );
     assert_eq!(report["can"][1]["limits"], json!([]), "the shadow key has none");
+
+    // Refused in a shadow mode: the key's own spares its limits, a role's does not.
+    let mut shadow = limited();
+    shadow["roles"]["reader"]["deny"] = json!(["docs/drop_*"]);
+    for (place, counted) in [("/keys/ada", 0), ("/roles/reader", 4)] {
+        let mut shadow = shadow.clone();
+        shadow.pointer_mut(place).unwrap()["mode"] = json!("shadow");
+        let report = Bench::new(&shadow)
+            .run("who-can --policy policy.json docs/drop_table --format json")
+            .json();
+        let ada = &report["can"][0];
+        assert_eq!((&ada["key"], &ada["shadow"]), (&json!("ada"), &json!(true)));
+        assert_eq!(ada["limits"].as_array().unwrap().len(), counted, "{place}");
+    }
 }
 
 #[test]

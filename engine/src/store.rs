@@ -32,8 +32,8 @@ pub enum StoreError {
 /// What a write expects to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Write only where nothing is yet. On Envoy's shared data this is a compare-and-swap with the highest version, which
-    /// creates a missing value and matches one write in four billion: only that one could be overwritten.
+    /// Write only where nothing is yet. On Envoy's shared data this is a compare-and-swap with the highest version,
+    /// which creates a missing value and matches one write in four billion: only that one could be overwritten.
     Absent,
     /// Write whatever is there.
     Anything,

@@ -7,8 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use crate::policy::{Period, Scope};
-use crate::quota::{Book, LimitRef, OwnerKind, What};
+use crate::quota::{Book, LimitRef, What};
 use crate::store::{Expect, Store, StoreError, Versioned};
 
 /// More than one exchange ever has to say: a key and sixteen teams have a budget each, which is charged, told by the
@@ -167,20 +166,10 @@ impl Measures {
             return;
         };
         let values = [
-            Text::Word(match owner.kind {
-                OwnerKind::Key => "key",
-                OwnerKind::Team => "team",
-            }),
+            Text::Word(owner.kind.as_str()),
             Text::Name(Rc::clone(&owner.name)),
-            Text::Word(match budget.per {
-                Period::Day => "day",
-                Period::Month => "month",
-                Period::Total => "total",
-            }),
-            Text::Word(match budget.scope {
-                Scope::Local => "local",
-                Scope::Global => "global",
-            }),
+            Text::Word(budget.per.as_str()),
+            Text::Word(budget.scope.as_str()),
         ];
         if said.first(limit) {
             self.push(Family::BudgetLimit, values.clone(), budget.limit.0);

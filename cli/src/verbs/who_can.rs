@@ -41,10 +41,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let book = Book::new(&policy);
     let standings: Vec<Standing<'_>> = policy
         .keys()
-        .map(|(id, key)| Standing {
-            limits: limits::of_call(&book, id, server, tool),
-            ..standing(&policy, id, key, server, tool)
-        })
+        .map(|(id, key)| standing(&policy, &book, id, key, server, tool))
         .collect();
     let can = standings.iter().filter(|standing| standing.can()).count();
     let mut out = anstream::stdout().lock();
@@ -89,7 +86,7 @@ struct Standing<'p> {
     key: &'p str,
     team: Option<&'p str>,
     verdict: Verdict<'p>,
-    /// What counts the call.
+    /// What counts the call, if it can be made.
     limits: Vec<Applied>,
 }
 
@@ -99,16 +96,35 @@ enum Verdict<'p> {
     Access(Access<'p>),
 }
 
-fn standing<'p>(policy: &'p Policy, id: KeyId, key: &'p Key, server: &'p Server, tool: &str) -> Standing<'p> {
-    let verdict = match as_key(policy, id, now()) {
-        Ok(caller) => Verdict::Access(item_access(policy, &caller, server, List::Tools, tool)),
-        Err(no_caller) => Verdict::NoCaller(no_caller.why),
+fn standing<'p>(
+    policy: &'p Policy,
+    book: &Book,
+    id: KeyId,
+    key: &'p Key,
+    server: &'p Server,
+    tool: &str,
+) -> Standing<'p> {
+    let (verdict, counted) = match as_key(policy, id, now()) {
+        Ok(caller) => {
+            let access = item_access(policy, &caller, server, List::Tools, tool);
+            // What only the key's own shadow mode lets through counts against nothing.
+            let counted = match access {
+                Access::Granted { .. } => true,
+                Access::Refused { .. } => access.is_listed() && caller.mode == Mode::Enforce,
+            };
+            (Verdict::Access(access), counted)
+        }
+        Err(no_caller) => (Verdict::NoCaller(no_caller.why), false),
     };
     Standing {
         key: &key.name,
         team: key.team.as_deref(),
         verdict,
-        limits: Vec::new(),
+        limits: if counted {
+            limits::of_call(book, id, server, tool)
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -132,10 +148,7 @@ impl Standing<'_> {
                 writeln!(
                     out,
                     "{GOOD}✓{GOOD:#} {name}{team}  allowed by {pattern:?} of role {role:?}"
-                )?;
-                self.limits
-                    .iter()
-                    .try_for_each(|limit| writeln!(out, "    {DIM}{}{DIM:#}", limit.text))
+                )
             }
             Verdict::Access(Access::Refused {
                 why,
@@ -153,7 +166,10 @@ impl Standing<'_> {
                 writeln!(out, "{BAD}✗{BAD:#} {name}{team}  {why}")
             }
             Verdict::NoCaller(why) => writeln!(out, "{BAD}✗{BAD:#} {name}{team}  {why}"),
-        }
+        }?;
+        self.limits
+            .iter()
+            .try_for_each(|limit| writeln!(out, "    {DIM}{}{DIM:#}", limit.text))
     }
 
     fn to_json(&self) -> Value {
@@ -163,12 +179,14 @@ impl Standing<'_> {
             Verdict::Access(Access::Granted { role, pattern }) => {
                 entry["role"] = json!(role);
                 entry["pattern"] = json!(pattern);
-                entry["limits"] = self.limits.iter().map(Applied::to_json).collect();
             }
             Verdict::Access(Access::Refused { why, mode }) => {
                 entry["why"] = json!(why.to_string());
                 entry["shadow"] = json!(mode == Mode::Shadow);
             }
+        }
+        if self.can() {
+            entry["limits"] = self.limits.iter().map(Applied::to_json).collect();
         }
         entry
     }

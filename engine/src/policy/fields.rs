@@ -13,8 +13,8 @@ pub(super) enum Shape {
     /// A number. It is passed on as the string of its digits.
     Number,
     Text,
-    /// A string that says how long.
-    Duration,
+    /// A string that says how long; what people are told of it.
+    Duration(&'static str),
     /// One of the names; `later` ones are not supported yet.
     OneOf {
         names: &'static [&'static str],
@@ -73,6 +73,7 @@ const PER: &str = "the time is called \"per\"";
 const BUDGET_OWNER: &str = "a budget belongs to a key or a team";
 const QUOTAS_OWNER: &str = "quotas belong to a key or a team";
 
+const TIMEOUT: Shape = Shape::Duration("a string with a unit, like \"15s\"");
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const MODE: Shape = one_of(&["enforce", "shadow"]);
 
@@ -129,7 +130,7 @@ static LIMITS: Object = Object {
         field("requestBytes", Shape::Count),
         field("resultBytes", Shape::Count),
         field("depth", Shape::Count),
-        field("bodyTimeout", Shape::Duration),
+        field("bodyTimeout", TIMEOUT),
         field("batches", Shape::Bool),
         field("bigIntegers", Shape::Bool),
     ],
@@ -242,7 +243,7 @@ const SCOPE: Shape = one_of(&["local", "global"]);
 static QUOTA: Object = Object {
     fields: &[
         required("limit", Shape::Number),
-        required("per", Shape::Duration),
+        required("per", Shape::Duration("a string like \"minute\" or \"5m\"")),
         field("burst", Shape::Number),
         field("on", Shape::Text),
         field("each", one_of(&["tool", "subject"])),
@@ -285,7 +286,7 @@ static RATE_LIMIT_SERVICE: Object = Object {
     fields: &[
         required("cluster", Shape::Text),
         field("domain", Shape::Text),
-        field("timeout", Shape::Duration),
+        field("timeout", TIMEOUT),
         field("onError", one_of(&["deny", "allow", "local"])),
         field("engine", one_of(&["envoyproxy", "limitador"])),
     ],

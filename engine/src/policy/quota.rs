@@ -59,6 +59,27 @@ choices! {
     }
 }
 
+impl Scope {
+    /// As in the policy: `local` or `global`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Local => "local",
+            Scope::Global => "global",
+        }
+    }
+}
+
+impl Period {
+    /// As in the policy: `day`, `month` or `total`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Period::Day => "day",
+            Period::Month => "month",
+            Period::Total => "total",
+        }
+    }
+}
+
 /// An amount in millionths of a currency unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(pub u64);

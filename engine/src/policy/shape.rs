@@ -36,7 +36,7 @@ fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, check: &mut Check<'_>) ->
             true
         }
         (Shape::Bool, Value::Bool(_))
-        | (Shape::Text | Shape::Duration, Value::String(_))
+        | (Shape::Text | Shape::Duration(_), Value::String(_))
         | (Shape::Schema, Value::Object(_))
         | (Shape::TextOrNull, Value::String(_) | Value::Null) => true,
         (Shape::Count, Value::Number(number)) if number.is_u64() => true,
@@ -74,7 +74,7 @@ fn fits(shape: &Shape, value: &mut Value, at: &At<'_>, check: &mut Check<'_>) ->
 fn repair(shape: &Shape, value: &Value) -> Option<String> {
     let hint = match (shape, value) {
         (Shape::Number | Shape::Count, Value::String(_)) => "write the number without quotes",
-        (Shape::Duration, Value::Number(number)) => {
+        (Shape::Duration(_), Value::Number(number)) => {
             return Some(format!("did you mean \"{number}s\" or \"{number}ms\"?"));
         }
         (Shape::List(Shape::Object(_)), Value::Object(_)) | (Shape::List(Shape::Text), Value::String(_)) => {
@@ -190,7 +190,7 @@ fn expected(shape: &Shape) -> String {
         Shape::Count => "a whole number".to_owned(),
         Shape::Number => "a number".to_owned(),
         Shape::Text => "a string".to_owned(),
-        Shape::Duration => "a string with a unit, like \"15s\"".to_owned(),
+        Shape::Duration(like) => (*like).to_owned(),
         Shape::OneOf { names, .. } => alternatives(names),
         Shape::TextOrNull => "a string or null".to_owned(),
         Shape::List(shape) => format!("a list, each element {}", expected(shape)),

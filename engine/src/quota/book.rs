@@ -259,6 +259,14 @@ impl Book {
 }
 
 impl OwnerKind {
+    /// One of it: `key` or `team`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OwnerKind::Key => "key",
+            OwnerKind::Team => "team",
+        }
+    }
+
     /// The section of the policy: `keys` or `teams`.
     pub fn section(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! The arithmetic of a budget: what is spent in a period of the calendar.
 //!
-//! A clock can step back over midnight, so the spending of two periods is kept. Under one label, no more than the limit is ever
-//! spent before a call.
+//! A clock can step back over midnight, so the spending of two periods is kept. Under one label, no more than the limit
+//! is ever spent before a call.
 
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ impl Spending {
         }
     }
 
-    /// Spends an amount before a call, and says under which label. An amount of 0 (only the result costs) wants something left.
+    /// Spends an amount before a call, and says under which label. An amount of 0 (only the result costs) wants
+    /// something left.
     pub(super) fn charge(&mut self, budget: &Budget, amount: u64, now: UnixNanos) -> Result<u32, Exceeded> {
         let limit = budget.limit.0;
         if amount > limit {

@@ -88,7 +88,8 @@ impl Over {
 }
 
 impl Book {
-    /// Charges the lines of one scope, all or nothing. The lines of the global scope are charged here only in place of the service.
+    /// Charges the lines of one scope, all or nothing. The lines of the global scope are charged here only in place of
+    /// the service.
     pub fn charge(
         &self,
         bill: &Bill,
@@ -132,9 +133,9 @@ impl Book {
         give_back(&receipt.taken, Taken::is_money, store, now)
     }
 
-    /// Charges what the result costs, whatever the limits say: it is already spent. What it costs under a global budget becomes
-    /// a debt, which the next question to the rate limit service takes along. Says what is spent with it of budgets that are
-    /// counted here.
+    /// Charges what the result costs, whatever the limits say: it is already spent. What it costs under a global budget
+    /// becomes a debt, which the next question to the rate limit service takes along. Says what is spent with it of
+    /// budgets that are counted here.
     pub fn settle(&self, bill: &Bill, result_bytes: u64, store: &dyn Store, now: UnixNanos) -> Vec<Spent> {
         let mut spent = Vec::new();
         let micros = bill.result_cost(result_bytes);

@@ -6,7 +6,8 @@ use super::slot::{slot_of, update};
 use crate::store::{Store, StoreError};
 
 impl Book {
-    /// Takes the debt of a global budget out of the store, in micros; 0 if there is none. On a failure of the store it stays there.
+    /// Takes the debt of a global budget out of the store, in micros; 0 if there is none. On a failure of the store it
+    /// stays there.
     pub(super) fn take_debt(&self, limit: LimitRef, part: Part, store: &dyn Store) -> u64 {
         let Some((slot, name)) = self.debt_of(limit, part) else {
             return 0;

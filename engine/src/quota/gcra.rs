@@ -16,12 +16,12 @@ use governor::{Quota as Rate, RateLimiter};
 use crate::policy::Quota;
 use crate::time::UnixNanos;
 
-/// How far a full bucket may reach into the future: 146 years, a quarter of what 64 bits of nanoseconds hold, so that no sum
-/// overflows. Policies stay below.
+/// How far a full bucket may reach into the future: 146 years, a quarter of what 64 bits of nanoseconds hold, so that
+/// no sum overflows. Policies stay below.
 const MAX_SPAN: u64 = u64::MAX / 4;
 
-/// By how much the clock of one worker may be behind that of another, because it was interrupted between reading the clock
-/// and charging. Within that, a TAT from the future is taken as it is.
+/// By how much the clock of one worker may be behind that of another, because it was interrupted between reading the
+/// clock and charging. Within that, a TAT from the future is taken as it is.
 const MAX_SKEW: u64 = 50_000_000;
 
 /// A quota's limiter, made at configure time.
@@ -98,8 +98,8 @@ impl Limiter {
         }
     }
 
-    /// What a stored level means to this limiter, now. Where that differs from what is stored, it has to be stored even if
-    /// the call is refused: otherwise a caller would wait for the old one to drain.
+    /// What a stored level means to this limiter, now. Where that differs from what is stored, it has to be stored even
+    /// if the call is refused: otherwise a caller would wait for the old one to drain.
     pub(super) fn resume(&self, stored: Level, now: UnixNanos) -> Level {
         let now = self.representable(now);
         let ahead = stored.tat.saturating_sub(now);

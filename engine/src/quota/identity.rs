@@ -1,13 +1,13 @@
 //! What counts are found by: ids of limits and of their parts, and the slots of records.
 //!
 //! All of it is hashed from names, so that every worker and every Envoy finds the same count, after a reload too. It is
-//! in the store, in the rate limit service's database and in Limitador's limits file: whatever changes here starts every
-//! count anew.
+//! in the store, in the rate limit service's database and in Limitador's limits file: whatever changes here starts
+//! every count anew.
 
 use sha2::{Digest, Sha256};
 
 use super::book::OwnerKind;
-use crate::policy::{Budget, Each, GlobSet, Period, Quota, Scope};
+use crate::policy::{Budget, Each, GlobSet, Quota};
 
 /// The id of a quota. Not of its amounts, which may change. `ordinal` tells those apart that differ in nothing else.
 pub(super) fn quota(owner: OwnerKind, name: &str, quota: &Quota, ordinal: u64) -> u64 {
@@ -25,24 +25,19 @@ pub(super) fn quota(owner: OwnerKind, name: &str, quota: &Quota, ordinal: u64) -
         on.join("\n").as_bytes(),
         each.as_bytes(),
         &quota.per.length.as_nanos().to_le_bytes(),
-        scope(quota.scope),
+        quota.scope.as_str().as_bytes(),
         &ordinal.to_le_bytes(),
     ]))
 }
 
 /// The id of a budget. Not of its amount, which may change.
 pub(super) fn budget(owner: OwnerKind, name: &str, budget: &Budget) -> u64 {
-    let per: &[u8] = match budget.per {
-        Period::Day => b"day",
-        Period::Month => b"month",
-        Period::Total => b"total",
-    };
     number(&digest(&[
         b"budget",
         owner.section().as_bytes(),
         name.as_bytes(),
-        per,
-        scope(budget.scope),
+        budget.per.as_str().as_bytes(),
+        budget.scope.as_str().as_bytes(),
     ]))
 }
 
@@ -65,13 +60,6 @@ pub(super) fn subject(owner: OwnerKind, name: &str, subject: &str) -> (u64, u16)
 /// The slot of an owner's record.
 pub(super) fn owner(owner: OwnerKind, name: &str) -> u16 {
     slot(&digest(&[owner.section().as_bytes(), name.as_bytes()]))
-}
-
-fn scope(scope: Scope) -> &'static [u8] {
-    match scope {
-        Scope::Local => b"local",
-        Scope::Global => b"global",
-    }
 }
 
 /// SHA-256 over parts, each with its length, so that no two lists of parts read the same.
@@ -101,7 +89,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::policy::{Micros, Window};
+    use crate::policy::{Micros, Period, Scope, Window};
 
     #[test]
     fn counts_are_found_again_by_every_later_build() {

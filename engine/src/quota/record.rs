@@ -116,8 +116,8 @@ impl Record {
         self.retain(|entry| !entry.starts_with(&head));
     }
 
-    /// Drops what no longer says anything: called before a record grows, so that limits and keys that the policy no longer has
-    /// leave it. Damaged entries stay, and are reported when they are asked for.
+    /// Drops what no longer says anything: called before a record grows, so that limits and keys that the policy no
+    /// longer has leave it. Damaged entries stay, and are reported when they are asked for.
     pub(super) fn sweep(&mut self, now: UnixNanos) {
         self.retain(|entry| match decode(entry) {
             Ok(Entry::Quota(level)) => !level.is_idle(now),

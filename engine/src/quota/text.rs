@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::book::{Book, Limit, Owner, OwnerKind, What};
 use super::calendar::Date;
 use super::charge::Over;
-use crate::policy::{Budget, Each, Period, Quota, Scope};
+use crate::policy::{Budget, Each, Period, Quota};
 use crate::time::UnixNanos;
 
 /// The sentence that a refused agent can act on.
@@ -35,8 +35,14 @@ pub fn sentence(book: &Book, over: &Over, now: UnixNanos) -> String {
                 Some(Each::Subject) => " on behalf of this user",
                 Some(Each::Tool) | None => "",
             };
+            // Fewer calls may have been made than the window allows: the burst is what is used up.
+            let at_once = if quota.burst == quota.limit {
+                String::new()
+            } else {
+                format!(", {} at once", quota.burst)
+            };
             let again = again(over.wait);
-            format!("{whose} may make {calls}{tools}{user}, and has made them. {again}")
+            format!("{whose} may make {calls}{tools}{user}{at_once}, and has made them. {again}")
         }
         What::Budget(budget) => {
             let sum = spending(budget);
@@ -48,19 +54,16 @@ pub fn sentence(book: &Book, over: &Over, now: UnixNanos) -> String {
 
 /// A limit as people say it: `100 calls per minute, 20 at once, of key "ci-bot" (local)`.
 pub fn describe(owner: &Owner, limit: &Limit) -> String {
-    let (what, scope) = match &limit.what {
-        What::Quota(quota, _) => (described(quota), quota.scope),
-        What::Budget(budget) => (spending(budget), budget.scope),
+    let what = match &limit.what {
+        What::Quota(quota, _) => described(quota),
+        What::Budget(budget) => spending(budget),
     };
-    let kind = match owner.kind {
-        OwnerKind::Key => "key",
-        OwnerKind::Team => "team",
-    };
-    let scope = match scope {
-        Scope::Local => "local",
-        Scope::Global => "global",
-    };
-    format!("{what} of {kind} {:?} ({scope})", owner.name)
+    format!(
+        "{what} of {} {:?} ({})",
+        owner.kind.as_str(),
+        owner.name,
+        limit.scope.as_str()
+    )
 }
 
 impl Book {

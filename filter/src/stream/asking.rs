@@ -4,8 +4,10 @@
 //!
 //! * `Continue` from a body or trailers callback lets go what is held, call or no call.
 //! * The SDK remembers each token until the call's end is announced, and Envoy announces nothing to a context that is
-//!   gone. Calls therefore belong to the root context, which outlives them; a client that leaves costs no memory for ever.
-//! * For the same reason no call is cancelled: Envoy ends each at its timeout, and what is no longer waited for is ignored.
+//!   gone. Calls therefore belong to the root context, which outlives them; a client that leaves costs no memory for
+//!   ever.
+//! * For the same reason no call is cancelled: Envoy ends each at its timeout, and what is no longer waited for is
+//!   ignored.
 //! * Envoy gives out the answer's message in the callback that announces it, whatever context is in effect, and acts on
 //!   the stream of the context that is; the SDK has put ours in effect.
 
@@ -130,8 +132,8 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         }
     }
 
-    /// The way back from the root context is to the one whose callback this is, so it is there; if it were not, everything
-    /// would stay paused until Envoy's timeouts end it.
+    /// The way back from the root context is to the one whose callback this is, so it is there; if it were not,
+    /// everything would stay paused until Envoy's timeouts end it.
     fn ask(&self, call: &RateLimitCall) -> HostResult<u32> {
         self.host.set_effective_context(self.settings.root_id)?;
         let token = self.host.grpc_call(&GrpcCall {

@@ -299,7 +299,11 @@ const OTHER_WORDS: &[Case] = &[
             ),
             (
                 "/teams/u/quotas/0/per",
-                &["found 60", "did you mean \"60s\" or \"60ms\"?"],
+                &[
+                    "found 60",
+                    "a string like \"minute\" or \"5m\"",
+                    "did you mean \"60s\" or \"60ms\"?",
+                ],
             ),
             (
                 "/teams/u/quotas/0/window",

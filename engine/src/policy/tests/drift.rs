@@ -125,7 +125,7 @@ fn same(shape: &Shape, schema: &serde_json::Value, root: &serde_json::Value, pla
             resolved["type"] == "number" || resolved["type"] == "integer",
             "{place}"
         ),
-        Shape::Text | Shape::Duration => assert_eq!(resolved["type"], "string", "{place}"),
+        Shape::Text | Shape::Duration(_) => assert_eq!(resolved["type"], "string", "{place}"),
         Shape::TextOrNull => assert_eq!(resolved["type"], serde_json::json!(["string", "null"]), "{place}"),
         Shape::Schema => assert_eq!(resolved["type"], "object", "{place}"),
         Shape::OneOf { names, .. } => {

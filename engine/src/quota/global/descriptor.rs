@@ -1,5 +1,6 @@
 //! Questions to `envoyproxy/ratelimit`: a descriptor for each limit, which carries the limit itself and what the call
-//! takes from it. The service's own configuration names nothing but the domain, so that it cannot differ from the policy.
+//! takes from it. The service's own configuration names nothing but the domain, so that it cannot differ from the
+//! policy.
 //! <https://github.com/envoyproxy/ratelimit#rate-limit-override>
 
 use prost::Message;

@@ -1,8 +1,8 @@
 //! Limits that are counted in a rate limit service, which all Envoys ask.
 //!
 //! A call is asked about before it goes on; what comes back is believed only where it says that every limit was
-//! applied. Two engines speak the protocol and read different parts of it: [`descriptor`] is for `envoyproxy/ratelimit`,
-//! [`limitador`] for Limitador.
+//! applied. Two engines speak the protocol and read different parts of it: [`descriptor`] is for
+//! `envoyproxy/ratelimit`, [`limitador`] for Limitador.
 //!
 //! What a result costs is known when it is there, and the service is asked only about calls: the cost is kept as a debt
 //! in the store and asked for with the next call. A debt is paid when the service has counted it. Where that is not

@@ -10,8 +10,8 @@
 //! **The seam.** A label keeps its count only as long as the unit around it lasts. Below a day that never shows,
 //! because these windows divide their unit. Windows of a day and more are labelled within `YEAR`, which ends every
 //! 365 days after the epoch (2026-12-18, 2027-12-18, 2028-12-17, …): the window that this moment falls into starts
-//! again in its middle, and may admit up to twice its limit. Only windows that 365 days are a multiple of (like 5 and 73
-//! days) have no seam.
+//! again in its middle, and may admit up to twice its limit. Only windows that 365 days are a multiple of (like 5 and
+//! 73 days) have no seam.
 
 use std::time::Duration;
 

@@ -35,8 +35,8 @@ pub(super) struct Entry {
     pub(super) value: String,
 }
 
-/// `RateLimitDescriptor.RateLimitOverride` of a request and `RateLimitResponse.RateLimit` of a response: the fields that
-/// they share have the same numbers, and so have the units.
+/// `RateLimitDescriptor.RateLimitOverride` of a request and `RateLimitResponse.RateLimit` of a response: the fields
+/// that they share have the same numbers, and so have the units.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(super) struct Limit {
     #[prost(uint32, tag = "1")]

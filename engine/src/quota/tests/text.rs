@@ -83,6 +83,34 @@ fn refusals_for_agents() {
 }
 
 #[test]
+fn what_a_quota_counts_is_told() {
+    let world = world();
+    let bill = world.bill("ci-bot", "free");
+    let quotas = bill.lines.iter().filter(|line| !line.budget);
+    let told: Vec<String> = quotas
+        .map(|line| {
+            let over = Over {
+                limit: Some(line.limit),
+                budget: false,
+                wait: None,
+            };
+            sentence(&world.book, &over, NOW)
+        })
+        .collect();
+    let rest = ", and has made them. Trying again later does not help.";
+    let starts: Vec<&str> = told.iter().filter_map(|text| text.strip_suffix(rest)).collect();
+    assert_eq!(
+        starts,
+        [
+            "This key may make 100 calls per minute, 20 at once",
+            "This key may make 2 calls per 5 minutes of this tool",
+            "This key may make 1000 calls per 365 days on behalf of this user",
+            "The team of this key may make 1 call per 90 seconds of some tools, this one among them",
+        ]
+    );
+}
+
+#[test]
 fn a_limit_that_has_no_name() {
     let world = world();
     let over = |budget, wait| {
