@@ -183,7 +183,7 @@ fn options(release: Release) -> Options {
 
 /// The rendered filter, delivered by extension configuration discovery from a file.
 /// <https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/extension>
-struct Ecds<'a> {
+pub(crate) struct Ecds<'a> {
     directory: &'a Path,
     render: Render,
 }
@@ -191,11 +191,16 @@ struct Ecds<'a> {
 impl<'a> Ecds<'a> {
     fn new(directory: &'a Path, upstream: &Upstream) -> Self {
         let render = Render::new(policy("search")).upstream("docs", &upstream.url("/mcp"));
+        Self::of(directory, render)
+    }
+
+    /// Rendered like this.
+    pub(crate) fn of(directory: &'a Path, render: Render) -> Self {
         Self { directory, render }
     }
 
     /// Replaces the file in one step.
-    fn put(&self, policy: &str) {
+    pub(crate) fn put(&self, policy: &str) {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
         let bootstrap = self
             .render
@@ -213,7 +218,7 @@ impl<'a> Ecds<'a> {
         std::fs::rename(new, file).expect("moved");
     }
 
-    fn bootstrap(&self, listener: SocketAddr, admin: SocketAddr) -> String {
+    pub(crate) fn bootstrap(&self, listener: SocketAddr, admin: SocketAddr) -> String {
         let bootstrap = self
             .render
             .run(self.directory, listener, admin)
