@@ -159,22 +159,21 @@ impl Measures {
 
     /// A budget has spent so many micros; says what its limit is, too, if that was not said.
     pub(crate) fn spent(&mut self, book: &Book, limit: LimitRef, micros: u64, said: &LimitsSaid) {
-        let Some((owner, named)) = book.limit(limit) else {
-            return;
-        };
-        let What::Budget(budget) = &named.what else {
-            return;
-        };
-        let values = [
-            Text::Word(owner.kind.as_str()),
-            Text::Name(Rc::clone(&owner.name)),
-            Text::Word(budget.per.as_str()),
-            Text::Word(budget.scope.as_str()),
-        ];
-        if said.first(limit) {
-            self.push(Family::BudgetLimit, values.clone(), budget.limit.0);
+        self.limit(book, limit, said);
+        if let Some((values, _)) = budget(book, limit) {
+            self.push(Family::BudgetSpent, values, micros);
         }
-        self.push(Family::BudgetSpent, values, micros);
+    }
+
+    /// What a budget's limit is, if that was not said.
+    pub(crate) fn limit(&mut self, book: &Book, limit: LimitRef, said: &LimitsSaid) {
+        if said.knows(limit) {
+            return;
+        }
+        if let Some((values, micros)) = budget(book, limit) {
+            self.push(Family::BudgetLimit, values, micros);
+            said.learn(limit);
+        }
     }
 
     /// So many compare-and-swaps met another worker's.
@@ -206,9 +205,30 @@ impl Measures {
 }
 
 impl LimitsSaid {
-    fn first(&self, limit: LimitRef) -> bool {
-        self.0.try_borrow_mut().is_ok_and(|mut said| said.insert(limit))
+    fn knows(&self, limit: LimitRef) -> bool {
+        self.0.try_borrow().is_ok_and(|said| said.contains(&limit))
     }
+
+    fn learn(&self, limit: LimitRef) {
+        if let Ok(mut said) = self.0.try_borrow_mut() {
+            said.insert(limit);
+        }
+    }
+}
+
+/// A budget's labels, and its limit in micros; `None` if it is a quota.
+fn budget(book: &Book, limit: LimitRef) -> Option<([Text; MAX_LABELS], u64)> {
+    let (owner, limit) = book.limit(limit)?;
+    let What::Budget(budget) = &limit.what else {
+        return None;
+    };
+    let values = [
+        Text::Word(owner.kind.as_str()),
+        Text::Name(Rc::clone(&owner.name)),
+        Text::Word(budget.per.as_str()),
+        Text::Word(budget.scope.as_str()),
+    ];
+    Some((values, budget.limit.0))
 }
 
 /// A store that counts the conflicts of what is done with it.

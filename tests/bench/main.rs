@@ -1,6 +1,9 @@
-//! Envoy's CPU per request: plain, governed, and with Envoy's own MCP filter, round by round in turn.
+//! Envoy's CPU per request: plain, governed, and with Envoy's own MCP filter, round by round in turn; then what a call
+//! waits for when its limits are counted by a rate limit service (`--global` for this alone).
 //!
 //! `tests/bench/README.md` says what is measured and how to read it.
+
+mod global;
 
 use std::fs;
 use std::time::Duration;
@@ -23,42 +26,49 @@ struct Arrangement {
 }
 
 fn main() {
-    let smoke = std::env::args().any(|argument| argument == "--smoke");
-    let (rounds, requests) = if smoke { (1, 200) } else { (9, 16_000) };
+    let given = |name: &str| std::env::args().any(|argument| argument == name);
+    let (smoke, global) = (given("--smoke"), given("--global"));
     run_within(LONGEST, async move {
-        let upstream = load::answering_envoy().await;
-        let mut arrangements = Vec::new();
-        for (name, policy, change) in [
-            ("plain", policy(&json!({})), plain as fn(&mut Value)),
-            ("governed", policy(&json!({})), same),
-            ("governed, 1 quota", limited(1, false), same),
-            ("governed, 2 quotas", limited(2, false), same),
-            ("governed, 4 quotas", limited(4, false), same),
-            ("governed, 1 + team's", limited(1, true), same),
-            ("Envoy's mcp filter", policy(&json!({})), native_mcp),
-        ] {
-            arrangements.push(Arrangement {
-                name,
-                envoy: start_proxy(&upstream, policy, change).await,
-                micros: Vec::new(),
-            });
+        if !global {
+            compare(smoke).await;
+            println!();
         }
-        let requests_sent = [load::call("/docs/mcp", "bench-key", "search", &call())];
-        for Arrangement { name, envoy, .. } in &arrangements {
-            let answered = load::run(envoy.address(), &requests_sent, CONNECTIONS, requests / 8).await;
-            assert!(answered.last.contains("\"ok\""), "{name}: {}", answered.last);
-        }
-        for _ in 0..rounds {
-            for Arrangement { envoy, micros, .. } in &mut arrangements {
-                let before = cpu(envoy.id());
-                load::run(envoy.address(), &requests_sent, CONNECTIONS, requests).await;
-                let spent = cpu(envoy.id()).saturating_sub(before);
-                micros
-                    .push(spent.as_secs_f64() * 1e6 / f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
-            }
-        }
-        report(&arrangements);
+        global::measure(smoke).await;
     });
+}
+
+async fn compare(smoke: bool) {
+    let (rounds, requests) = if smoke { (1, 200) } else { (9, 16_000) };
+    let upstream = load::answering_envoy().await;
+    let mut arrangements = Vec::new();
+    for (name, policy, change) in [
+        ("plain", policy(&json!({})), plain as fn(&mut Value)),
+        ("governed", policy(&json!({})), same),
+        ("governed, 1 quota", limited(1, false), same),
+        ("governed, 2 quotas", limited(2, false), same),
+        ("governed, 4 quotas", limited(4, false), same),
+        ("governed, 1 + team's", limited(1, true), same),
+        ("Envoy's mcp filter", policy(&json!({})), native_mcp),
+    ] {
+        arrangements.push(Arrangement {
+            name,
+            envoy: start_proxy(&upstream, policy, change).await,
+            micros: Vec::new(),
+        });
+    }
+    let requests_sent = [load::call("/docs/mcp", "bench-key", "search", &call())];
+    for Arrangement { name, envoy, .. } in &arrangements {
+        let answered = load::run(envoy.address(), &requests_sent, CONNECTIONS, requests / 8).await;
+        assert!(answered.last.contains("\"ok\""), "{name}: {}", answered.last);
+    }
+    for _ in 0..rounds {
+        for Arrangement { envoy, micros, .. } in &mut arrangements {
+            let before = cpu(envoy.id());
+            load::run(envoy.address(), &requests_sent, CONNECTIONS, requests).await;
+            micros.push(per_call(cpu(envoy.id()).saturating_sub(before), requests));
+        }
+    }
+    report(&arrangements);
 }
 
 fn report(arrangements: &[Arrangement]) {
@@ -85,6 +95,11 @@ fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Microseconds.
+fn per_call(spent: Duration, calls: usize) -> f64 {
+    spent.as_secs_f64() * 1e6 / f64::from(u32::try_from(calls).unwrap_or(u32::MAX))
 }
 
 /// User and system time of a process (`proc_pid_stat(5)`, fields 14 and 15, in ticks of 10 ms).

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,6 +30,8 @@ pub struct Tally {
     pub decisions: BTreeMap<String, usize>,
     /// The last answer, head and body.
     pub last: String,
+    /// How long each call took, from its first byte out to its last byte in.
+    pub took: Vec<Duration>,
 }
 
 impl Tally {
@@ -58,6 +61,7 @@ pub async fn run(to: SocketAddr, requests: &[Vec<u8>], connections: usize, count
             *sum.decisions.entry(decision).or_default() += count;
         }
         sum.last = tally.last;
+        sum.took.extend(tally.took);
     }
     sum
 }
@@ -78,6 +82,7 @@ async fn connection(
         .skip(first % requests.len().max(1))
         .take(count)
     {
+        let begun = Instant::now();
         stream.write_all(request).await?;
         answer.clear();
         while !is_complete(&answer) {
@@ -85,6 +90,7 @@ async fn connection(
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
         }
+        tally.took.push(begun.elapsed());
         tally.last = String::from_utf8_lossy(&answer).into_owned();
         *tally.decisions.entry(decision(&tally.last)).or_default() += 1;
     }

@@ -295,6 +295,10 @@ impl Exchange {
     /// Refuses a call of which nothing is charged, or records that it would be.
     fn no(&mut self, engine: &Engine, forwarded: Box<Forwarded>, no: &No, now: UnixNanos) -> BodyStep {
         let refusal = no.refusal(engine, forwarded.caller.mode, now);
+        if let Some(limit) = no.limit().filter(|limit| engine.book.is_local(*limit)) {
+            // A limit that was lowered under what is spent lets no charge through that would say so.
+            self.measures.limit(&engine.book, limit, &engine.limits_said);
+        }
         self.record.limit = no.limit().and_then(|limit| engine.book.pointer(limit));
         if refusal.mode == Mode::Shadow {
             self.note_would_deny(Some(&refusal));

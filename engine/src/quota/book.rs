@@ -240,6 +240,12 @@ impl Book {
         Some((owner, owner.limits.get(at.limit as usize)?))
     }
 
+    /// Whether a limit is counted by this process alone.
+    pub fn is_local(&self, at: LimitRef) -> bool {
+        self.limit(at)
+            .is_some_and(|(_, limit)| limit.scope == Scope::Local)
+    }
+
     /// A limit's place in the policy, as a JSON Pointer.
     pub fn pointer(&self, at: LimitRef) -> Option<String> {
         self.limit(at).map(|(owner, limit)| owner.pointer(limit))

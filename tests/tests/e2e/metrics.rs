@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolgate_tests::client::Transport;
-use toolgate_tests::envoy::{Options, Release};
+use toolgate_tests::envoy::{Envoy, Options, Release};
 use toolgate_tests::gate::Gate;
 use toolgate_tests::rate_limit::{Answer, Code, FakeService, Request, Status};
-use toolgate_tests::upstream::mcp_server;
+use toolgate_tests::upstream::{Upstream, mcp_server};
 use toolgate_tests::{load, paths, ports, run};
 
+use super::policy_in_force::Ecds;
 use super::quotas::{PATH, call, policy};
 
 /// A name with everything that means something in a metric's name, a tag or a label.
@@ -277,4 +278,59 @@ fn the_documentation_names_every_family_and_label_and_conflicts_are_counted() {
         assert_eq!(documented.len(), 4, "{documented:?}");
         assert_eq!(shown(&gate).await, documented);
     });
+}
+
+/// `alice` and `bob` have budgets, hers of `limit`; `other` has none.
+fn two_budgets(limit: f64, cost: f64, other: &str) -> String {
+    let keys = json!({
+        "alice": { "budget": { "limit": limit, "per": "total" } },
+        "bob": { "budget": { "limit": 7, "per": "total" } },
+        other: {},
+    });
+    let mut policy = policy(&keys, &json!({}));
+    policy["servers"]["docs"]["cost"] = json!(cost);
+    policy.to_string()
+}
+
+#[test]
+fn a_policy_update_goes_on_with_what_is_shown() {
+    for release in Release::ALL {
+        run(async {
+            let upstream = Upstream::start(mcp_server(json!([]))).await;
+            let directory = tempfile::tempdir().expect("a directory");
+            let ecds = Ecds::new(directory.path(), &upstream);
+            ecds.put(&two_budgets(5.0, 0.5, "before"));
+            let options = Options {
+                release,
+                concurrency: 1,
+            };
+            let envoy = Envoy::start(options, |listener, admin| ecds.bootstrap(listener, admin)).await;
+            let gate = Gate { envoy, upstream };
+            let assert_shown = async |alice: [u32; 2], bob: [u32; 2]| {
+                let mut lines = BTreeSet::new();
+                for (name, [spent, limit]) in [("alice", alice), ("bob", bob)] {
+                    let labels = format!(r#"{{owner="key",name="{name}",per="total",scope="local"}}"#);
+                    lines.insert(format!("toolgate_budget_spent_micros{labels} {spent}"));
+                    lines.insert(format!("toolgate_budget_limit_micros{labels} {limit}"));
+                }
+                assert_eq!(series(&gate).await, lines, "{release:?}");
+            };
+            for key in ["alice", "bob", "alice"] {
+                assert_eq!(decision(&gate, key, "search").await, "allowed");
+            }
+            assert_shown([1_000_000, 5_000_000], [500_000, 7_000_000]).await;
+
+            // Less than she has spent: her calls are refused, and the new limit is shown all the same.
+            ecds.put(&two_budgets(0.75, 0.25, "after"));
+            let mut tries = 0..500;
+            while decision(&gate, "after", "search").await != "allowed" {
+                assert!(tries.next().is_some(), "{release:?}: the update is not in force");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_shown([1_000_000, 5_000_000], [500_000, 7_000_000]).await;
+            assert_eq!(decision(&gate, "alice", "search").await, "budget");
+            assert_eq!(decision(&gate, "bob", "search").await, "allowed");
+            assert_shown([1_000_000, 750_000], [750_000, 7_000_000]).await;
+        });
+    }
 }

@@ -189,7 +189,7 @@ pub(crate) struct Ecds<'a> {
 }
 
 impl<'a> Ecds<'a> {
-    fn new(directory: &'a Path, upstream: &Upstream) -> Self {
+    pub(crate) fn new(directory: &'a Path, upstream: &Upstream) -> Self {
         let render = Render::new(policy("search")).upstream("docs", &upstream.url("/mcp"));
         Self::of(directory, render)
     }

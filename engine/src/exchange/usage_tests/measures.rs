@@ -92,6 +92,14 @@ fn local_budgets_tell_what_is_spent_and_once_their_limits() {
 }
 
 #[test]
+fn a_budget_that_lets_nothing_through_tells_its_limit() {
+    let mut world = World::new(&json!({}), &json!({}), &json!({ "budget": local(0.1, "day") }));
+    let limit = format!("budget_limit_micros{{{KEY}}} 100000");
+    assert_eq!(taken(&mut world.call("paid").exchange), [limit]);
+    assert!(taken(&mut world.call("paid").exchange).is_empty(), "once");
+}
+
+#[test]
 fn calls_without_budgets_have_nothing_to_tell() {
     let mut world = World::new(
         &json!({}),
