@@ -123,7 +123,7 @@ async fn updates(envoy: &Envoy) -> u64 {
 
 async fn decision(envoy: &Envoy, label: &str, transport: Transport) -> String {
     let answer = envoy.send(&call("ada", "search", label), transport).await;
-    answer.header("x-toolgate-decision").to_owned()
+    answer.header("x-toolgate-decision")
 }
 
 async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {

@@ -77,7 +77,7 @@ fn a_server_behind_a_socket_is_paid_where_it_was_reached_and_only_there() {
 
 async fn decision(gate: &Gate, tool: &str, label: &str) -> (u16, String) {
     let answer = gate.send(&call("ada", tool, label), Transport::Length).await;
-    (answer.status, answer.header("x-toolgate-decision").to_owned())
+    (answer.status, answer.header("x-toolgate-decision"))
 }
 
 /// Passes on what comes to a socket, one connection for each, which ends when either side ends it.
