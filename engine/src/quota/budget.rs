@@ -18,6 +18,9 @@ pub(super) struct Spending {
     pub(super) earlier: (u32, u64),
 }
 
+/// Spent in a period of which nothing is known but that it may have been spent.
+const LOST: u64 = u64::MAX;
+
 /// A charge that a budget refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exceeded {
@@ -68,6 +71,11 @@ impl Spending {
         }
     }
 
+    /// Stores what a clock that stepped back means, which is to be remembered even if the call is refused.
+    pub(super) fn renew(&mut self, now: UnixNanos) {
+        self.open(calendar::label(self.per, now));
+    }
+
     /// What is spent in the running period; `None` if that is one that is not known any more.
     pub(super) fn running(&self, now: UnixNanos) -> Option<u64> {
         let label = calendar::label(self.per, now);
@@ -75,7 +83,8 @@ impl Spending {
             return Some(0);
         }
         let mut known = [self.latest, self.earlier].into_iter();
-        known.find(|period| period.0 == label).map(|period| period.1)
+        let spent = known.find(|period| period.0 == label).map(|period| period.1);
+        spent.filter(|spent| *spent != LOST)
     }
 
     /// Whether even the period after its latest one has ended: nobody will ask about it again.
@@ -83,12 +92,20 @@ impl Spending {
         self.latest.0.saturating_add(1) < calendar::label(self.per, now)
     }
 
-    /// What is spent in a period; a later one than both takes the place of the older. `None` for an earlier one that is
-    /// not known any more: it counts as spent, until it ends.
+    /// What is spent in a period; a later one than both takes the place of the older. An earlier one that is not known any
+    /// more counts as spent, until it ends (`None`, or [`LOST`]).
+    ///
+    /// Then comes one that is known, or else the clock had been ahead by more than a period: what was counted there is
+    /// forgotten, for it would lock the budget until the clock is there again.
     fn open(&mut self, label: u32) -> Option<&mut u64> {
         if label > self.latest.0 {
             self.earlier = self.latest;
             self.latest = (label, 0);
+        } else if self.find(label).is_none() && self.find(label.saturating_add(1)).is_none() {
+            self.latest = (label, LOST);
+            if label < self.earlier.0 {
+                self.earlier = self.latest;
+            }
         }
         self.find(label)
     }

@@ -239,7 +239,8 @@ impl Charge<'_> {
                     entry::take_call(record, limit.id, part, limiter, self.now, &mut attempt.stale)
                 }
                 What::Budget(budget) => {
-                    entry::take_money(record, limit.id, part, budget, line.amount, self.now)
+                    let money = (budget, line.amount);
+                    entry::take_money(record, limit.id, part, money, self.now, &mut attempt.stale)
                 }
             };
             match taken.map_err(|error| line.failed(error))? {
@@ -264,10 +265,11 @@ impl Charge<'_> {
             let _ = Held::read(slot, store).and_then(|mut held| {
                 let mut changed = false;
                 for (line, limit, _) in self.lines().filter(|(_, _, at)| *at == slot) {
-                    if let What::Quota(_, limiter) = &limit.what {
-                        let part = line.part.number();
-                        changed |= entry::renew(&mut held.record, limit.id, part, limiter, self.now)?;
-                    }
+                    let (part, record) = (line.part.number(), &mut held.record);
+                    changed |= match &limit.what {
+                        What::Quota(_, limiter) => entry::renew(record, limit.id, part, limiter, self.now),
+                        What::Budget(budget) => entry::renew_money(record, limit.id, part, budget, self.now),
+                    }?;
                 }
                 if changed { held.write(store) } else { Ok(()) }
             });

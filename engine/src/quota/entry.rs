@@ -77,21 +77,41 @@ pub(super) fn renew(
     Ok(changed)
 }
 
-/// Takes money from a budget.
-pub(super) fn take_money(
+/// Stores what a budget's spending means now; says whether that is something else.
+pub(super) fn renew_money(
     record: &mut Record,
     limit: u64,
     part: u64,
     budget: &Budget,
-    micros: u64,
     now: UnixNanos,
+) -> Result<bool, StoreError> {
+    let Some((at, stored)) = find_spending(record, budget_name(limit, part), budget.per)? else {
+        return Ok(false);
+    };
+    let mut spending = stored;
+    spending.renew(now);
+    record.replace(at, &Entry::Budget(spending));
+    Ok(spending != stored)
+}
+
+/// Takes money from a budget. Sets `stale` if what is stored is to be renewed even if the call is refused.
+pub(super) fn take_money(
+    record: &mut Record,
+    limit: u64,
+    part: u64,
+    (budget, micros): (&Budget, u64),
+    now: UnixNanos,
+    stale: &mut bool,
 ) -> Result<Outcome, StoreError> {
     let name = budget_name(limit, part);
     let found = find_spending(record, name, budget.per)?;
     let mut spending = found.map_or_else(|| Spending::new(budget.per, now), |(_, spending)| spending);
     let label = match spending.charge(budget, micros, now) {
         Ok(label) => label,
-        Err(exceeded) => return Ok(Err(exceeded.wait)),
+        Err(exceeded) => {
+            *stale |= found.is_some_and(|(_, stored)| stored != spending);
+            return Ok(Err(exceeded.wait));
+        }
     };
     let sum = spending.running(now).unwrap_or(budget.limit.0);
     match found {

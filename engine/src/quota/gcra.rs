@@ -104,10 +104,12 @@ impl Limiter {
         let now = self.representable(now);
         let ahead = stored.tat.saturating_sub(now);
         if stored.t != self.t {
-            // The limit was changed: the calls made stay made.
-            let used = ahead.div_ceil(stored.t.max(1));
+            // The limit was changed: the calls made stay made, and of the latest as much as has not drained. Whole calls
+            // would never drain where two policies of one process count together and call after call changes hands.
+            let used = u128::from(ahead) * u128::from(self.t);
+            let used = u64::try_from(used.div_ceil(u128::from(stored.t.max(1)))).unwrap_or(u64::MAX);
             return Level {
-                tat: now + used.saturating_mul(self.t).min(self.span),
+                tat: now + used.min(self.span),
                 t: self.t,
                 ..stored
             };

@@ -191,6 +191,11 @@ pub(crate) struct Ecds<'a> {
 impl<'a> Ecds<'a> {
     pub(crate) fn new(directory: &'a Path, upstream: &Upstream) -> Self {
         let render = Render::new(policy("search")).upstream("docs", &upstream.url("/mcp"));
+        Self::of(directory, render)
+    }
+
+    /// Rendered like this.
+    pub(crate) fn of(directory: &'a Path, render: Render) -> Self {
         Self { directory, render }
     }
 

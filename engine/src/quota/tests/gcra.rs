@@ -172,8 +172,37 @@ proptest! {
             return Ok(());
         }
         prop_assert_eq!(count.take_all(now), left);
-        prop_assert!(count.take(now + new.t() - 1).is_err());
-        prop_assert!(count.take(now + new.t()).is_ok());
+        // To the nanosecond: what of a call has drained under the old limit stays drained.
+        let full = u128::from(old.t()) * u128::from(used);
+        let kept = (full.saturating_sub(u128::from(now - NOW.0)) * u128::from(new.t())).div_ceil(u128::from(old.t()));
+        let span = u128::from(new.t()) * u128::from(new.burst);
+        let wait = kept.min(span) + u128::from(new.t()) * u128::from(left + 1) - span;
+        let wait = u64::try_from(wait).unwrap();
+        prop_assert!(wait <= new.t());
+        prop_assert!(count.take(now + wait - 1).is_err());
+        prop_assert!(count.take(now + wait).is_ok());
+    }
+
+    /// Two policies of one process that give a key different limits (and one burst) count together, and call after call
+    /// changes hands: never more than the higher limit allows, and whoever keeps trying gets through.
+    #[test]
+    fn two_limits_for_one_count(one in numbers(), other in numbers(), share in 1..400u64) {
+        let other = Numbers { burst: one.burst, ..other };
+        let mut count = Count::new(one);
+        let step = (one.t().min(other.t()) * share / 1_000).max(1);
+        let longest = one.t().max(other.t());
+        let (mut passed, mut since, mut now) = (0, 0, NOW.0);
+        for turn in 0..2_000 {
+            let numbers = if turn % 2 == 0 { one } else { other };
+            count.change(numbers);
+            if count.take(now).is_ok() {
+                (passed, since) = (passed + 1, 0);
+            }
+            // Each change of hands may round up by a nanosecond.
+            prop_assert!(since <= longest + 2 * turn + 2 * step, "nothing for {} of {}", since, longest);
+            (since, now) = (since + step, now + step);
+        }
+        prop_assert!(passed <= one.most(now - NOW.0).max(other.most(now - NOW.0)));
     }
 
     /// Whatever is stored and whatever the clock says: no overflow, and a wait that ends.

@@ -219,6 +219,23 @@ fn a_step_back_over_midnight_spends_nothing_twice() {
 }
 
 #[test]
+fn a_clock_that_was_far_ahead_does_not_lock_the_budget_until_it_is_there_again() {
+    for ahead in [2, 3, 40, 4_000] {
+        let purse = Purse::new(0.1, "day");
+        assert_eq!(purse.calls(NOON + ahead * DAY_SECONDS), 2);
+        // Put right: this day may have been spent, so it counts as that, and the next one does not.
+        let wait = Some(Duration::from_hours(12));
+        for _ in 0..3 {
+            assert_eq!(purse.charge("paid", NOON), Err(wait), "{ahead}");
+        }
+        assert_eq!(purse.calls(NOON + 43_199), 0, "{ahead}");
+        assert_eq!(purse.calls(NOON + 43_200), 2, "{ahead}");
+        assert_eq!(purse.calls(NOON), 0, "{ahead}");
+        assert_eq!(purse.calls(NOON + 2 * DAY_SECONDS), 2, "{ahead}");
+    }
+}
+
+#[test]
 fn results_are_charged_afterwards_and_can_pass_the_limit() {
     let purse = Purse::new(0.01, "day");
     let settle = |tool, bytes, seconds: u64| {

@@ -4,6 +4,7 @@ mod budgets;
 mod exact;
 mod global;
 mod refusals;
+mod replaced;
 mod sockets;
 
 use serde_json::{Value, json};
