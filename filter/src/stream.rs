@@ -244,8 +244,10 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     /// in between, at the start or periodically, it tells a filter nothing.)
     pub fn done(&mut self) {
         deadlines::forget(self.context_id);
-        if matches!(self.request, RequestPhase::Asking(_)) {
+        if matches!(self.request, RequestPhase::Held(_) | RequestPhase::Asking(_)) {
             self.request = RequestPhase::Stopped;
+            // Nothing was decided; but who came and left is known.
+            self.export();
         }
         if self.settled || !self.judge.settles() {
             return;

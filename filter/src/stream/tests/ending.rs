@@ -225,3 +225,31 @@ fn only_what_the_end_changed_is_exported_again() {
     assert_eq!(envoy.host.state().exported["toolgate.last"], b"finish");
     assert_eq!(envoy.host.state().exported["toolgate.constant"], b"c");
 }
+
+#[test]
+fn who_leaves_before_the_verdict_is_on_record() {
+    let ask = BodyStep::Ask(RateLimitCall {
+        cluster: "limits".into(),
+        timeout: Duration::from_secs(1),
+        message: Vec::new(),
+    });
+    for settles in [true, false] {
+        for hold in [Hold::Headers, Hold::Body] {
+            let script = |body| Script {
+                head: await_body(hold),
+                body,
+                settles,
+                ..Script::default()
+            };
+            let mut asking = Envoy::new(script(ask.clone()));
+            asking.request(&["q"], End::LastByte);
+            let mut waiting = Envoy::new(script(BodyStep::Forward(Vec::new())));
+            waiting.stream.borrow_mut().request_headers(false);
+            for envoy in [&mut asking, &mut waiting] {
+                assert!(envoy.host.state().exported.is_empty());
+                envoy.end();
+                assert_eq!(envoy.host.state().exported["toolgate.constant"], b"c", "{hold:?}");
+            }
+        }
+    }
+}
