@@ -262,6 +262,9 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         self.judge.finish(&ending, &SharedData(&self.host), now);
         self.measure();
         if self.exported.is_none() {
+            // The caller left while the rate limit service was asked: there is no decision, but a call that it may have
+            // counted.
+            self.export();
             return;
         }
         let after = self.fields();
