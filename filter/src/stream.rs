@@ -246,7 +246,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         deadlines::forget(self.context_id);
         if matches!(self.request, RequestPhase::Held(_) | RequestPhase::Asking(_)) {
             self.request = RequestPhase::Stopped;
-            // Nothing was decided; but who came and left is known.
+            // The caller left: there is no decision, but who it was, and a call that the rate limit service may have counted.
             self.export();
         }
         if self.settled || !self.judge.settles() {
@@ -263,9 +263,6 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         let before = self.fields();
         self.judge.finish(&ending, &SharedData(&self.host), now);
         self.measure();
-        if self.exported.is_none() {
-            return;
-        }
         let after = self.fields();
         let changed = after.iter().filter(|field| !before.contains(field));
         // Filter state cannot be taken back.

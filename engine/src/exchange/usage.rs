@@ -114,6 +114,7 @@ impl Exchange {
                 let spent = engine.book.refund(&asking.receipt, store, now);
                 self.measure(&engine, &asking.bill, spent);
                 engine.book.unasked(&asking.asks, store);
+                self.record.rate_limit = Some("error: the caller left before the answer".to_owned());
             }
             State::Forwarded(mut forwarded) => {
                 let Some(charged) = forwarded.charged.take() else {

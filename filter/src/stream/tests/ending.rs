@@ -244,7 +244,7 @@ fn who_leaves_before_the_verdict_is_on_record() {
             let mut asking = Envoy::new(script(ask.clone()));
             asking.request(&["q"], End::LastByte);
             let mut waiting = Envoy::new(script(BodyStep::Forward(Vec::new())));
-            waiting.stream.borrow_mut().request_headers(false);
+            let _waits = waiting.stream.borrow_mut().request_headers(false);
             for envoy in [&mut asking, &mut waiting] {
                 assert!(envoy.host.state().exported.is_empty());
                 envoy.end();

@@ -180,6 +180,11 @@ fn a_client_that_leaves_while_it_waits_leaves_nothing_behind() {
             for line in lines {
                 assert!(matches!(flags(&line).as_deref(), Some("DC" | "DR")), "{line}");
                 assert_eq!(line["upstream"], Value::Null, "{line}");
+                // There is no decision, but the service may have counted the call.
+                assert_eq!(line["decision"], Value::Null, "{line}");
+                assert_eq!(line["key"], "leaving", "{line}");
+                let said = line["rate_limit"].as_str().unwrap_or_default();
+                assert!(said.contains("the caller left"), "{line}");
             }
         }
         // The answers come to nobody.
