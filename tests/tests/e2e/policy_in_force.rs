@@ -286,7 +286,7 @@ async fn assert_serves_nobody(envoy: &Envoy, why: &str) {
 
 async fn wait<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     // Making a filter takes seconds where the machine is busy.
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !condition().await {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -124,7 +124,7 @@ async fn hang(counting: &Counting, three: &Three) {
         let begun = Instant::now();
         let outcome = world.call(key, "search", "hangs.").await;
         let waited = begun.elapsed();
-        let wanted = Duration::from_secs(1)..Duration::from_secs(5);
+        let wanted = Duration::from_secs(1)..Duration::from_secs(20);
         assert!(wanted.contains(&waited), "{waited:?}: {}", outcome.what);
         outcome
     };
