@@ -6,6 +6,7 @@
 //! ```
 
 mod amount;
+mod choices;
 mod compile;
 mod duration;
 mod error;

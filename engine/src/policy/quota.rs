@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::choices::choices;
 use super::glob::GlobSet;
-use super::types::choices;
 
 choices! {
     /// Who shares one count.

@@ -1,11 +1,10 @@
 //! Text to raw: strict JSON first, then the shape.
 
-use std::collections::HashMap;
-
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::error::{At, Errors, PolicyError, PolicyErrors, quoted};
+use super::shape::LongNumbers;
 use super::{raw, shape};
 use crate::json::{self, ErrorKind};
 
@@ -79,9 +78,6 @@ fn parse(text: &[u8]) -> Result<(Value, LongNumbers), PolicyErrors> {
     }
     Ok((document, numbers))
 }
-
-/// Numbers as written, by pointer: those with more digits than a float keeps.
-pub(super) type LongNumbers = HashMap<String, String>;
 
 /// A float gives back every number that is written with this many digits.
 const EXACT: usize = 15;

@@ -1,10 +1,14 @@
 //! The document's shape against the table of fields: every misfit at once.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Number, Value, json};
 
 use super::error::{At, Errors, PolicyError, listed, quoted};
 use super::fields::{Field, Object, POLICY, Shape};
-use super::read::LongNumbers;
+
+/// Numbers as written, by pointer: those with more digits than a float keeps.
+pub(super) type LongNumbers = HashMap<String, String>;
 
 /// Reports every member that does not fit and takes it out, so that the rest can still be judged.
 pub(super) fn check(document: &mut Value, numbers: &LongNumbers, errors: &mut Errors) {

@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 use std::rc::Rc;
 
 use super::gcra::Limiter;
-use super::identity;
+use super::identity::{self, OwnerKind};
 use crate::policy::{
     Allowance, Budget, Cost, Each, KeyId, OnError, Policy, Quota, RateLimitService, Scope, Server, TeamId,
 };
@@ -29,15 +29,6 @@ pub struct Owner {
     pub limits: Vec<Limit>,
     /// The slot of its record in the store.
     pub(super) slot: u16,
-}
-
-/// Who owns a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OwnerKind {
-    /// A key.
-    Key,
-    /// A team, whose keys share it.
-    Team,
 }
 
 /// One limit of an owner.
@@ -261,24 +252,6 @@ impl Book {
         self.service
             .as_ref()
             .map_or(OnError::Deny, |service| service.on_error)
-    }
-}
-
-impl OwnerKind {
-    /// One of it: `key` or `team`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            OwnerKind::Key => "key",
-            OwnerKind::Team => "team",
-        }
-    }
-
-    /// The section of the policy: `keys` or `teams`.
-    pub fn section(self) -> &'static str {
-        match self {
-            OwnerKind::Key => "keys",
-            OwnerKind::Team => "teams",
-        }
     }
 }
 

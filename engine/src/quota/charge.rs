@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::book::{Bill, Book, Limit, LimitRef, Line, What};
-use super::entry::{self, Taken};
+use super::entry::{self, Spent, Taken};
 use super::record::Record;
 use super::slot::{Contention, Held, slot_of, update};
 use crate::policy::Scope;
@@ -37,15 +37,6 @@ impl Receipt {
     pub fn spent(&self) -> impl Iterator<Item = Spent> {
         self.taken.iter().filter_map(|(_, taken)| taken.sum())
     }
-}
-
-/// What is spent of a budget in its running period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spent {
-    /// The budget's [`Limit::id`].
-    pub limit: u64,
-    /// In millionths of a currency unit.
-    pub micros: u64,
 }
 
 /// Why a call was not charged. Nothing of it was.

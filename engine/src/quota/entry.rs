@@ -3,13 +3,21 @@
 use std::time::Duration;
 
 use super::budget::Spending;
-use super::charge::Spent;
 use super::debt::add_debt;
 use super::gcra::{Level, Limiter};
 use super::record::{Entry, Kind, MAX_PARTS, Name, OVERFLOW, Record};
 use crate::policy::{Budget, Period, Scope};
 use crate::store::StoreError;
 use crate::time::UnixNanos;
+
+/// What is spent of a budget in its running period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// The budget's [`Limit::id`](super::Limit::id).
+    pub limit: u64,
+    /// In millionths of a currency unit.
+    pub micros: u64,
+}
 
 /// What was taken from one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

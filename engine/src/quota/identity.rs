@@ -6,8 +6,34 @@
 
 use sha2::{Digest, Sha256};
 
-use super::book::OwnerKind;
 use crate::policy::{Budget, Each, GlobSet, Quota};
+
+/// Who owns a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OwnerKind {
+    /// A key.
+    Key,
+    /// A team, whose keys share it.
+    Team,
+}
+
+impl OwnerKind {
+    /// One of it: `key` or `team`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OwnerKind::Key => "key",
+            OwnerKind::Team => "team",
+        }
+    }
+
+    /// The section of the policy: `keys` or `teams`.
+    pub fn section(self) -> &'static str {
+        match self {
+            OwnerKind::Key => "keys",
+            OwnerKind::Team => "teams",
+        }
+    }
+}
 
 /// The id of a quota. Not of its amounts, which may change. `ordinal` tells those apart that differ in nothing else.
 pub(super) fn quota(owner: OwnerKind, name: &str, quota: &Quota, ordinal: u64) -> u64 {

@@ -22,9 +22,11 @@ mod slot;
 mod tests;
 mod text;
 
-pub use book::{Bill, Book, Call, Limit, LimitRef, Line, Owner, OwnerKind, Part, What};
-pub use charge::{Over, Receipt, Spent, Stop};
+pub use book::{Bill, Book, Call, Limit, LimitRef, Line, Owner, Part, What};
+pub use charge::{Over, Receipt, Stop};
+pub use entry::Spent;
 #[cfg(test)]
 pub(crate) use global::fake;
 pub use global::{Answer, Ask, FileLimit};
+pub use identity::OwnerKind;
 pub use text::{describe, sentence};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::book::{Book, Limit, Owner, OwnerKind, What};
+use super::book::{Book, Limit, Owner, What};
 use super::calendar::Date;
 use super::charge::Over;
+use super::identity::OwnerKind;
 use crate::policy::{Budget, Each, Period, Quota};
 use crate::time::UnixNanos;
 
