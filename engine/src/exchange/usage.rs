@@ -219,8 +219,11 @@ impl Exchange {
 
     /// Asks what is left to ask, or lets the call go.
     fn ask(&mut self, asking: Asking) -> BodyStep {
-        let call = asking.asks.last().zip(self.engine.book.service());
-        if let Some((ask, service)) = call {
+        if let Some(ask) = asking.asks.last() {
+            // Whoever has a question has a service to ask; without one nothing may go on unasked.
+            let Some(service) = self.engine.book.service() else {
+                return BodyStep::Reply(self.fault());
+            };
             let call = RateLimitCall {
                 cluster: Rc::clone(&service.cluster),
                 timeout: service.timeout,
