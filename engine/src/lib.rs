@@ -21,17 +21,24 @@
 )]
 
 pub mod answer;
+pub mod binding;
+pub mod breaker;
+pub mod canonical;
 pub mod decide;
+pub mod edit;
 pub mod exchange;
 pub mod http;
 pub mod identity;
 pub mod json;
 pub mod list;
+pub mod loops;
 pub mod mcp;
+pub mod outcome;
 pub mod policy;
 pub mod quota;
 pub mod reason;
 pub mod schema;
+pub mod slots;
 pub mod sse;
 pub mod store;
 pub mod telemetry;

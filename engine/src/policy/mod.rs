@@ -17,6 +17,7 @@ mod places;
 mod quota;
 mod raw;
 mod read;
+mod resilience;
 mod shape;
 mod suggest;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use quota::{
     Allowance, Budget, Cost, Each, Micros, OnError, Period, Quota, RateLimitService, Scope, ServiceEngine,
     Window,
 };
+pub use resilience::{Breaker, BreakerEach, Capability, ClientCapabilities, Loops, Ratio, Repeats, Sessions};
 pub use types::{
     Hold, Identity, Integrity, Jwt, Key, KeyId, Limits, Mode, Role, RoleId, Schemas, Server, ServerId,
     SubjectMatch, Team, TeamId, Tool, UnlistedTools, Unmatched,
@@ -62,6 +64,7 @@ pub struct Policy {
     teams: Vec<Team>,
     team_names: Directory,
     rate_limit_service: Option<RateLimitService>,
+    sessions: Sessions,
     keys: Vec<Key>,
     key_names: Directory,
     digests: HashMap<[u8; 32], KeyId>,
@@ -255,6 +258,11 @@ impl Policy {
         })
     }
 
+    /// How sessions and tasks are bound to keys.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     /// Where global limits are counted.
     pub fn rate_limit_service(&self) -> Option<&RateLimitService> {
         self.rate_limit_service.as_ref()
@@ -308,6 +316,9 @@ impl Default for Nothing {
                 schemas: Schemas::Policy,
                 integrity: Integrity::Pinned,
                 cost: Cost::default(),
+                breaker: None,
+                client_capabilities: ClientCapabilities::default(),
+                vocabulary: HashSet::new(),
                 tools: HashMap::new(),
             },
             key: Key {
@@ -315,6 +326,7 @@ impl Default for Nothing {
                 team: None,
                 team_id: None,
                 allowance: Allowance::default(),
+                loops: Loops::default(),
                 labels: std::collections::BTreeMap::new(),
                 roles: Vec::new(),
                 expires: Some(0),

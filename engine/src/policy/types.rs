@@ -1,12 +1,13 @@
 //! What a compiled policy is made of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::choices::choices;
 use super::glob::GlobSet;
 use super::quota::{Allowance, Cost};
+use super::resilience::{Breaker, ClientCapabilities, Loops};
 use crate::schema::Validator;
 
 choices! {
@@ -159,6 +160,12 @@ pub struct Server {
     pub integrity: Integrity,
     /// What a call of a tool costs that says nothing of its own.
     pub cost: Cost,
+    /// When requests are no longer sent to it, or calls to a tool without a breaker of its own.
+    pub breaker: Option<Breaker>,
+    /// Which of a client's capabilities it sees.
+    pub client_capabilities: ClientCapabilities,
+    /// The names of tools that the policy writes out: in `tools`, in grants and in quotas.
+    pub(super) vocabulary: HashSet<Rc<str>>,
     pub(super) tools: HashMap<Rc<str>, Tool>,
 }
 
@@ -166,6 +173,17 @@ impl Server {
     /// The policy's entry for a tool, if it has one.
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools.get(name)
+    }
+
+    /// The breaker that watches calls of this tool.
+    pub fn breaker_of(&self, tool: &str) -> Option<&Breaker> {
+        let own = self.tool(tool).and_then(|tool| tool.breaker.as_ref());
+        own.or(self.breaker.as_ref())
+    }
+
+    /// The tool's name, if the policy writes it out: a value that a metric's label may have.
+    pub fn known_name(&self, tool: &str) -> Option<&Rc<str>> {
+        self.vocabulary.get(tool)
     }
 
     /// What a call of this tool costs.
@@ -188,6 +206,8 @@ pub struct Tool {
     pub input_schema: Option<Rc<Validator>>,
     /// What a call costs.
     pub cost: Cost,
+    /// When its calls are no longer sent. Absent: the server's.
+    pub breaker: Option<Breaker>,
 }
 
 /// A set of grants.
@@ -229,6 +249,8 @@ pub struct Key {
     pub team_id: Option<TeamId>,
     /// Its own quotas and budget.
     pub allowance: Allowance,
+    /// When it goes round in circles.
+    pub loops: Loops,
     /// Free labels.
     pub labels: BTreeMap<String, String>,
     /// Its roles, without repetition.

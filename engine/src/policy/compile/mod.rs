@@ -12,7 +12,7 @@ mod usage;
 mod window;
 
 use super::error::{At, Errors, PolicyError};
-use super::{Directory, Policy, raw};
+use super::{Directory, Policy, Sessions, raw};
 
 /// Compiles what the document says, reporting everything that cannot be meant.
 ///
@@ -61,6 +61,7 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
         team_names: Directory::new(teams.iter().map(|team| &team.name)),
         teams,
         rate_limit_service,
+        sessions: Sessions::default(),
         keys: keys.list,
         digests: keys.digests,
         subjects: keys.subjects,

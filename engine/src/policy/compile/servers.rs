@@ -1,12 +1,12 @@
 //! Servers: where they are, and their tools.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::{names, settings, usage};
 use crate::policy::error::{At, Errors, PolicyError, quoted};
 use crate::policy::places::Places;
-use crate::policy::{Cost, Server, ServerId, Tool, raw};
+use crate::policy::{ClientCapabilities, Cost, Server, ServerId, Tool, raw};
 use crate::schema::Validator;
 
 const MAX_PATH: usize = 1_024;
@@ -60,6 +60,9 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Server>, errors: &mut Errors) -
             schemas: raw.schemas,
             integrity: raw.integrity,
             cost,
+            breaker: None,
+            client_capabilities: ClientCapabilities::default(),
+            vocabulary: HashSet::new(),
             tools: tools(raw.tools, cost, &at.member("tools"), errors),
             name: Rc::from(name),
         };
@@ -185,6 +188,7 @@ fn tools(
             name: Rc::clone(&name),
             input_schema,
             cost,
+            breaker: None,
         };
         tools.insert(name, tool);
     }

@@ -1,0 +1,1 @@
+//! Sessions and tasks, bound to the key that they were made for.

@@ -1,0 +1,1 @@
+//! Edits of a request body that keep its length.

@@ -1,0 +1,1 @@
+//! Bounded records in the shared store.
