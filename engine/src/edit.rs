@@ -1,1 +1,0 @@
-//! Edits of a request body that keep its length.
