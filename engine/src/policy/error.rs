@@ -55,9 +55,9 @@ pub struct PolicyError {
     pub allowed: String,
     /// What was probably meant.
     pub hint: Option<String>,
-    /// Says that nothing within the place does what is needed, so may follow from any error there.
+    /// A place: this may only follow from any error there.
     #[serde(skip)]
-    whole: bool,
+    follows: Option<String>,
 }
 
 impl PolicyError {
@@ -68,7 +68,7 @@ impl PolicyError {
             found: String::new(),
             allowed: String::new(),
             hint: None,
-            whole: false,
+            follows: None,
         }
     }
 
@@ -92,8 +92,15 @@ impl PolicyError {
         self
     }
 
+    /// Says that nothing within the place does what is needed, so may follow from any error there.
     pub(super) fn whole(mut self) -> Self {
-        self.whole = true;
+        self.follows = Some(self.pointer.clone());
+        self
+    }
+
+    /// May follow from any error within another place, like a member that is not there because it did not fit.
+    pub(super) fn follows(mut self, from: &At<'_>) -> Self {
+        self.follows = Some(from.pointer());
         self
     }
 
@@ -151,9 +158,10 @@ impl Errors {
     pub(super) fn add_unrelated(&mut self, other: Errors) {
         let known: Vec<String> = self.iter().map(|error| error.pointer.clone()).collect();
         let follows = |error: &PolicyError| {
+            let from = |known: &str| error.follows.as_deref().is_some_and(|place| within(known, place));
             known
                 .iter()
-                .any(|known| within(&error.pointer, known) || (error.whole && within(known, &error.pointer)))
+                .any(|known| within(&error.pointer, known) || from(known))
         };
         for error in other.listed {
             if !follows(&error) {

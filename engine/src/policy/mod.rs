@@ -239,7 +239,7 @@ impl Policy {
             .map(|id| (id, self.team(id)))
     }
 
-    /// Whether any key or team has a quota or a budget: then calls need the time at which they are judged.
+    /// Whether any key or team has a quota or a budget.
     pub fn counts(&self) -> bool {
         self.scopes().next().is_some()
     }
@@ -256,6 +256,23 @@ impl Policy {
             let quotas = allowance.quotas.iter().map(|quota| quota.scope);
             quotas.chain(allowance.budget.iter().map(|budget| budget.scope))
         })
+    }
+
+    /// Whether any server or tool has a breaker.
+    pub fn watches(&self) -> bool {
+        self.servers
+            .iter()
+            .any(|server| server.breaker.is_some() || server.tools().any(|tool| tool.breaker.is_some()))
+    }
+
+    /// Whether any key's repetitions are limited.
+    pub fn guards_loops(&self) -> bool {
+        self.keys.iter().any(|key| !key.loops.is_empty())
+    }
+
+    /// Whether calls need the time at which they are judged.
+    pub fn needs_time(&self) -> bool {
+        self.counts() || self.guards_loops() || self.watches()
     }
 
     /// How sessions and tasks are bound to keys.

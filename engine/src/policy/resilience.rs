@@ -64,6 +64,13 @@ pub struct Loops {
     pub any_call: Option<Repeats>,
 }
 
+impl Loops {
+    /// Whether nothing is counted.
+    pub fn is_empty(&self) -> bool {
+        self.identical.is_none() && self.any_call.is_none()
+    }
+}
+
 /// So many calls in so long a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeats {

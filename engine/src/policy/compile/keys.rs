@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::{names, teams, usage};
+use super::{names, resilience, teams, usage};
 use crate::policy::error::{At, Errors, PolicyError, quoted};
 use crate::policy::glob::{Glob, PatternIndex};
-use crate::policy::{Identity, Key, KeyId, Loops, Role, RoleId, Team, raw, time};
+use crate::policy::{Identity, Key, KeyId, Role, RoleId, Team, raw, time};
 
 /// What keys refer to.
 pub(super) struct Context<'a> {
@@ -64,7 +64,11 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Key>, context: &Context<'_>, er
             team: team.as_ref().map(|(_, name)| Rc::clone(name)),
             team_id: team.map(|(id, _)| id),
             allowance: usage::allowance(raw.quotas, raw.budget, &context.limits, &at, errors),
-            loops: Loops::default(),
+            loops: raw
+                .loops
+                .0
+                .map(|raw| resilience::loops(&raw, &at.member("loops"), errors))
+                .unwrap_or_default(),
             labels: check_labels(raw.labels, &at.member("labels"), errors),
             expires: raw
                 .expires

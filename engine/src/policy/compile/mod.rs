@@ -3,16 +3,18 @@
 mod identity;
 mod keys;
 mod names;
+mod resilience;
 mod roles;
 mod servers;
 mod service;
 mod settings;
 mod teams;
 mod usage;
+mod vocabulary;
 mod window;
 
 use super::error::{At, Errors, PolicyError};
-use super::{Directory, Policy, Sessions, raw};
+use super::{Directory, Policy, raw};
 
 /// Compiles what the document says, reporting everything that cannot be meant.
 ///
@@ -24,7 +26,7 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
         errors.add(error.found(raw.version.to_string()).allowed("1"));
     }
     let identity = identity::compile(raw.identity, &raw.keys, errors);
-    let servers = servers::compile(raw.servers, errors);
+    let mut servers = servers::compile(raw.servers, errors);
     let server_names = servers.list.iter().map(|server| &*server.name).collect();
     let roles = roles::compile(raw.roles, &server_names, errors);
     let service = raw.rate_limit_service.0;
@@ -44,6 +46,7 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
         },
         errors,
     );
+    vocabulary::fill(&mut servers.list, &roles, &teams, &keys.list);
     Policy {
         mode: raw.mode,
         hold: raw.hold,
@@ -61,7 +64,7 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
         team_names: Directory::new(teams.iter().map(|team| &team.name)),
         teams,
         rate_limit_service,
-        sessions: Sessions::default(),
+        sessions: resilience::sessions(raw.sessions, errors),
         keys: keys.list,
         digests: keys.digests,
         subjects: keys.subjects,

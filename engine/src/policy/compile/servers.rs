@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
-use super::{names, settings, usage};
+use super::{names, resilience, settings, usage};
 use crate::policy::error::{At, Errors, PolicyError, quoted};
 use crate::policy::places::Places;
-use crate::policy::{ClientCapabilities, Cost, Server, ServerId, Tool, raw};
+use crate::policy::{Cost, Server, ServerId, Tool, raw};
 use crate::schema::Validator;
 
 const MAX_PATH: usize = 1_024;
@@ -60,8 +60,12 @@ pub(super) fn compile(raw: BTreeMap<String, raw::Server>, errors: &mut Errors) -
             schemas: raw.schemas,
             integrity: raw.integrity,
             cost,
-            breaker: None,
-            client_capabilities: ClientCapabilities::default(),
+            breaker: raw
+                .breaker
+                .0
+                .map(|raw| resilience::breaker(&raw, &at.member("breaker"), errors)),
+            client_capabilities: resilience::client_capabilities(&raw.client_capabilities),
+            // Filled when everything that writes names of tools is known.
             vocabulary: HashSet::new(),
             tools: tools(raw.tools, cost, &at.member("tools"), errors),
             name: Rc::from(name),
@@ -183,12 +187,16 @@ fn tools(
             per_call: per_call.unwrap_or(default.per_call),
             per_kib: per_kib.unwrap_or(default.per_kib),
         };
+        let breaker = raw
+            .breaker
+            .0
+            .map(|raw| resilience::breaker(&raw.into(), &at.member("breaker"), errors));
         let name: Rc<str> = Rc::from(name);
         let tool = Tool {
             name: Rc::clone(&name),
             input_schema,
             cost,
-            breaker: None,
+            breaker,
         };
         tools.insert(name, tool);
     }

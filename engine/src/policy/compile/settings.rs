@@ -1,6 +1,7 @@
 //! Limits and origins.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::policy::error::{At, Errors, PolicyError, quoted};
@@ -69,6 +70,39 @@ pub(super) fn duration(
             Duration::ZERO
         }
     }
+}
+
+/// The shortest and the longest duration, and the text that says so.
+pub(super) type Bounds = (RangeInclusive<Duration>, &'static str);
+
+/// A duration between bounds.
+pub(super) fn span(
+    text: &str,
+    (bounds, bounds_text): Bounds,
+    at: &At<'_>,
+    errors: &mut Errors,
+) -> Option<Duration> {
+    let error = match duration::parse(text) {
+        Ok(span) if bounds.contains(&span) => return Some(span),
+        Ok(_) => PolicyError::new(at, "out of bounds").allowed(bounds_text),
+        Err(hint) => PolicyError::new(at, "not a duration")
+            .allowed(format!("{}, {bounds_text}", duration::ALLOWED))
+            .hint_if(hint.or_else(|| named(text))),
+    };
+    errors.add(error.found(quoted(text)));
+    None
+}
+
+/// What somebody meant who wrote the window of a quota.
+fn named(text: &str) -> Option<String> {
+    let length = match text {
+        "second" => "1s",
+        "minute" => "1m",
+        "hour" => "1h",
+        "day" => "1d",
+        _ => return None,
+    };
+    Some(format!("did you mean \"{length}\"?"))
 }
 
 /// Origins as browsers send them ([RFC 6454 §6.2](https://www.rfc-editor.org/rfc/rfc6454#section-6.2)):

@@ -16,7 +16,7 @@ const MAX_QUOTAS: usize = 64;
 /// The longest time that a burst may be worth, so that times in nanoseconds stay far from overflow.
 const MAX_BURST: Duration = Duration::from_hours(100 * 365 * 24);
 /// What helps somebody who wants no calls at all.
-const FORBID: &str = "to forbid calls, use \"deny\" in a role or leave the grant out";
+pub(super) const FORBID: &str = "to forbid calls, use \"deny\" in a role or leave the grant out";
 /// What helps somebody who wants no burst of its own.
 const WHOLE_BURST: &str = "leave it out to allow the whole limit at once";
 const CALLS: &str = "a whole number from 1 to 4294967295";
@@ -216,7 +216,7 @@ fn calls(raw: &raw::Number, at: &At<'_>, errors: &mut Errors, instead: &str) -> 
 }
 
 /// A number for people: as written, cut if long.
-fn shown(number: &str) -> String {
+pub(super) fn shown(number: &str) -> String {
     const SHOWN: usize = 40;
     match number.split_at_checked(SHOWN) {
         Some((start, rest)) if !rest.is_empty() => format!("{start}…"),

@@ -1,6 +1,7 @@
 //! What is allowed in a policy and yet probably not meant.
 
 mod reach;
+mod resilience;
 mod usage;
 
 use std::collections::HashSet;
@@ -27,8 +28,10 @@ pub fn lint(policy: &Policy, now: u64) -> Vec<Warning> {
         warnings: Vec::new(),
     };
     lint.identity();
+    lint.sessions();
     for (_, server) in policy.servers() {
         lint.server(server);
+        lint.breakers(server);
     }
     let used: HashSet<RoleId> = policy
         .keys()
@@ -40,6 +43,7 @@ pub fn lint(policy: &Policy, now: u64) -> Vec<Warning> {
     lint.teams();
     for (_, key) in policy.keys() {
         lint.key(key);
+        lint.loops(key);
     }
     lint.overlaps();
     lint.usage();

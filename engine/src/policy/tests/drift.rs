@@ -60,6 +60,7 @@ const COMPLETE: &str = r#"{
     "ci-bot": { "subjects": ["repo:acme/*"], "roles": ["analyst"], "mode": "shadow" }
   },
   "rateLimitService": { "cluster": "ratelimit", "domain": "toolgate", "timeout": "50ms", "onError": "deny" },
+  "sessions": { "secretEnv": "TOOLGATE_SESSION_SECRET" },
   "approvals": { "publicKeys": ["ed25519:…"], "url": "https://approvals.example.com/r/{digest}" }
 }"#;
 
@@ -74,9 +75,7 @@ fn every_field_of_the_format_is_accepted_or_not_supported_yet() {
     pointers.sort_unstable();
     let expected = [
         "/approvals",
-        "/keys/eng-staging/loops",
         "/roles/reader/rules",
-        "/servers/docs/breaker",
         "/servers/docs/integrity",
         "/servers/docs/tools/run_sql/pin",
         "/servers/docs/tools/run_sql/rules",
@@ -169,6 +168,12 @@ fn the_json_schema_judges_like_the_compiler() {
         r#"{"version":1,"teams":{"t":{"parent":"u","budget":{"limit":0.01,"per":"total"}},"u":{}}}"#,
         r#"{"version":1,"teams":{"t":{"quotas":[{"limit":4294967295,"per":"3650d","burst":1,"each":"subject","scope":"local"},{"limit":1,"per":"0.5s"}]}}}"#,
         r#"{"version":1,"rateLimitService":{"cluster":"c","timeout":"50ms","onError":"local","engine":"limitador"}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{},"tools":{"t":{"breaker":{}}}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"each":"server","failures":1000,"ratio":0.000001,"minCalls":1000000,"window":"1h","open":"100ms","probes":100,"slow":"1ms","countToolErrors":true}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","clientCapabilities":{"sampling":"strip","roots":"allow"}}}}"#,
+        r#"{"version":1,"identity":{"anonymous":"k"},"keys":{"k":{"loops":{"identicalCalls":1,"per":"7d","anyCall":{"limit":1000000,"per":"1s"}}}}}"#,
+        r#"{"version":1,"sessions":{}}"#,
+        r#"{"version":1,"sessions":{"secretEnv":"_aZ9"}}"#,
     ] {
         assert!(judge(text), "{text}");
         super::compiled(text);
@@ -193,8 +198,27 @@ fn the_json_schema_judges_like_the_compiler() {
         r#"{"version":1,"origins":null}"#,
         r#"{"version":1,"limits":{"batches":true}}"#,
         r#"{"version":1,"limits":{"depth":65}}"#,
-        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{}}}}"#,
         r#"{"version":1,"servers":{"d":{"path":"/d","integrity":"firstSeen"}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"failures":0}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"failures":1001}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"ratio":0}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"ratio":1.000001}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"minCalls":20}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"window":"30s"}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"ratio":0.5,"minCalls":1000001}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"probes":101}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"open":"30"}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","breaker":{"each":"call"}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","tools":{"t":{"breaker":{"each":"tool"}}}}}}"#,
+        r#"{"version":1,"servers":{"d":{"path":"/d","clientCapabilities":{"sampling":false}}}}"#,
+        r#"{"version":1,"keys":{"k":{"sha256":[],"loops":{}}}}"#,
+        r#"{"version":1,"keys":{"k":{"sha256":[],"loops":{"identicalCalls":5}}}}"#,
+        r#"{"version":1,"keys":{"k":{"sha256":[],"loops":{"per":"1m"}}}}"#,
+        r#"{"version":1,"keys":{"k":{"sha256":[],"loops":{"identicalCalls":0,"per":"1m"}}}}"#,
+        r#"{"version":1,"keys":{"k":{"sha256":[],"loops":{"anyCall":{"limit":5}}}}}"#,
+        r#"{"version":1,"keys":{"k":{"sha256":[],"loops":{"anyCall":{"limit":1000001,"per":"1m"}}}}}"#,
+        r#"{"version":1,"sessions":{"secretEnv":"1A"}}"#,
+        r#"{"version":1,"sessions":{"secretEnv":""}}"#,
         r#"{"version":1,"servers":{"d":{}}}"#,
         r#"{"version":1,"teams":{"t":{"budget":{}}}}"#,
         r#"{"version":1,"keys":{"k":{"sha256":["AB"]}}}"#,

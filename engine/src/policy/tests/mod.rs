@@ -2,10 +2,13 @@
 
 mod bad;
 mod bad_quotas;
+mod bad_resilience;
 mod bad_usage;
 mod drift;
 mod good;
 mod lint;
+mod lint_resilience;
+mod resilience;
 mod usage;
 
 use super::*;

@@ -4,9 +4,13 @@
 //! Names under `later` belong to the format but do not work yet. They are refused by name, because
 //! a policy must never say something that is silently not done.
 
+mod resilience;
+
+use resilience::{BREAKER, CLIENT_CAPABILITIES, LOOPS, SESSIONS, TOOL_BREAKER};
+
 /// What a value must look like.
 #[derive(Debug)]
-pub(super) enum Shape {
+pub(in crate::policy) enum Shape {
     Bool,
     /// A whole number, not negative.
     Count,
@@ -31,19 +35,19 @@ pub(super) enum Shape {
 
 /// An object with fields of ours.
 #[derive(Debug)]
-pub(super) struct Object {
-    pub(super) fields: &'static [Field],
-    pub(super) later: &'static [&'static str],
+pub(in crate::policy) struct Object {
+    pub(in crate::policy) fields: &'static [Field],
+    pub(in crate::policy) later: &'static [&'static str],
     /// Names that are right in another object or have another name here, and what to do about it.
-    pub(super) elsewhere: &'static [(&'static str, &'static str)],
+    pub(in crate::policy) elsewhere: &'static [(&'static str, &'static str)],
 }
 
 /// A field that is accepted now.
 #[derive(Debug)]
-pub(super) struct Field {
-    pub(super) name: &'static str,
-    pub(super) shape: Shape,
-    pub(super) required: bool,
+pub(in crate::policy) struct Field {
+    pub(in crate::policy) name: &'static str,
+    pub(in crate::policy) shape: Shape,
+    pub(in crate::policy) required: bool,
 }
 
 const fn field(name: &'static str, shape: Shape) -> Field {
@@ -72,13 +76,20 @@ const MEMBERS: &str = "a key names its team, with \"team\"";
 const PER: &str = "the time is called \"per\"";
 const BUDGET_OWNER: &str = "a budget belongs to a key or a team";
 const QUOTAS_OWNER: &str = "quotas belong to a key or a team";
+const BREAKER_OWNER: &str = "a breaker belongs to a server or to one of its tools";
+const BREAKER_NAME: &str = "it is called \"breaker\"";
+const LOOPS_OWNER: &str = "loops belong to a key";
+const OF_LOOPS: &str = "this is a field of the key's \"loops\"";
+const CAPABILITIES_OWNER: &str = "client capabilities belong to a server";
+const OF_CAPABILITIES: &str = "this is a field of \"clientCapabilities\"";
+const SESSIONS_OWNER: &str = "sessions belong to the whole policy, beside \"version\"";
 
 const TIMEOUT: Shape = Shape::Duration("a string with a unit, like \"15s\"");
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const MODE: Shape = one_of(&["enforce", "shadow"]);
 
 /// The document.
-pub(super) static POLICY: Object = Object {
+pub(in crate::policy) static POLICY: Object = Object {
     fields: &[
         field("$schema", Shape::Text),
         required("version", Shape::Count),
@@ -94,9 +105,14 @@ pub(super) static POLICY: Object = Object {
         field("teams", Shape::Map(&Shape::Object(&TEAM))),
         field("keys", Shape::Map(&Shape::Object(&KEY))),
         field("rateLimitService", Shape::Object(&RATE_LIMIT_SERVICE)),
+        field("sessions", Shape::Object(&SESSIONS)),
     ],
-    later: &["approvals", "sessions"],
+    later: &["approvals"],
     elsewhere: &[
+        ("breaker", BREAKER_OWNER),
+        ("loops", LOOPS_OWNER),
+        ("clientCapabilities", CAPABILITIES_OWNER),
+        ("secretEnv", "this is a field of \"sessions\""),
         ("quotas", QUOTAS_OWNER),
         ("budget", BUDGET_OWNER),
         ("cost", COST),
@@ -154,10 +170,19 @@ static SERVER: Object = Object {
         ),
         field("cost", Shape::Number),
         field("costPerKiB", Shape::Number),
+        field("breaker", Shape::Object(&BREAKER)),
+        field("clientCapabilities", Shape::Object(&CLIENT_CAPABILITIES)),
         field("tools", Shape::Map(&Shape::Object(&TOOL))),
     ],
-    later: &["breaker", "rules", "loops"],
+    later: &["rules"],
     elsewhere: &[
+        ("circuitBreaker", BREAKER_NAME),
+        ("loops", LOOPS_OWNER),
+        ("capabilities", "it is called \"clientCapabilities\""),
+        ("sampling", OF_CAPABILITIES),
+        ("elicitation", OF_CAPABILITIES),
+        ("roots", OF_CAPABILITIES),
+        ("sessions", SESSIONS_OWNER),
         (
             "quotas",
             "quotas belong to a key or a team; \"on\": \"<server>/*\" makes one count this server's tools only",
@@ -171,9 +196,13 @@ static TOOL: Object = Object {
         field("inputSchema", Shape::Schema),
         field("cost", Shape::Number),
         field("costPerKiB", Shape::Number),
+        field("breaker", Shape::Object(&TOOL_BREAKER)),
     ],
-    later: &["pin", "rules", "breaker", "loops"],
+    later: &["pin", "rules"],
     elsewhere: &[
+        ("circuitBreaker", BREAKER_NAME),
+        ("loops", LOOPS_OWNER),
+        ("clientCapabilities", CAPABILITIES_OWNER),
         (
             "quotas",
             "quotas belong to a key or a team; \"on\": \"<server>/<tool>\" makes one count this tool only",
@@ -190,8 +219,11 @@ static ROLE: Object = Object {
         field("prompts", TEXTS),
         field("mode", MODE),
     ],
-    later: &["rules", "loops"],
+    later: &["rules"],
     elsewhere: &[
+        ("loops", LOOPS_OWNER),
+        ("breaker", BREAKER_OWNER),
+        ("clientCapabilities", CAPABILITIES_OWNER),
         ("quotas", QUOTAS_OWNER),
         ("budget", BUDGET_OWNER),
         ("cost", COST),
@@ -205,8 +237,10 @@ static TEAM: Object = Object {
         field("budget", Shape::Object(&BUDGET)),
         field("parent", Shape::Text),
     ],
-    later: &["loops"],
+    later: &[],
     elsewhere: &[
+        ("loops", LOOPS_OWNER),
+        ("breaker", BREAKER_OWNER),
         ("roles", "roles belong to keys"),
         ("team", "a team has a \"parent\""),
         ("keys", MEMBERS),
@@ -224,13 +258,19 @@ static KEY: Object = Object {
         field("team", Shape::Text),
         field("quotas", QUOTAS),
         field("budget", Shape::Object(&BUDGET)),
+        field("loops", Shape::Object(&LOOPS)),
         field("labels", Shape::Map(&Shape::Text)),
         field("expires", Shape::Text),
         field("disabled", Shape::Bool),
         field("mode", MODE),
     ],
-    later: &["loops", "rules"],
+    later: &["rules"],
     elsewhere: &[
+        ("identicalCalls", OF_LOOPS),
+        ("anyCall", OF_LOOPS),
+        ("breaker", BREAKER_OWNER),
+        ("clientCapabilities", CAPABILITIES_OWNER),
+        ("sessions", SESSIONS_OWNER),
         ("parent", "a team has a parent, a key has a \"team\""),
         ("cost", COST),
         ("costPerKiB", COST),

@@ -15,9 +15,13 @@ macro_rules! objects {
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         $(#[$meta])*
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
-        pub(super) struct $name { $($(#[$field_meta])* pub(super) $field: $type,)* }
+        pub(in crate::policy) struct $name { $($(#[$field_meta])* pub(in crate::policy) $field: $type,)* }
     )+};
 }
+
+mod resilience;
+
+pub(in crate::policy) use resilience::{Breaker, ClientCapabilities, Loops, Sessions, ToolBreaker};
 
 objects! {
     /// What agents may do with MCP servers: the plugin configuration of the Toolgate filter.
@@ -66,6 +70,9 @@ objects! {
         /// Where limits with `scope: "global"` are counted. They cannot do without.
         #[serde(default)]
         rate_limit_service: Optional<RateLimitService>,
+        /// How sessions and tasks are bound to the keys that began them.
+        #[serde(default)]
+        sessions: Sessions,
     }
 
     /// How a request names its key.
@@ -142,6 +149,13 @@ objects! {
         #[serde(default, rename = "costPerKiB")]
         #[cfg_attr(feature = "schema", schemars(with = "f64", range(min = 0.0, max = 1e12)))]
         cost_per_kib: Optional<Number>,
+        /// When requests are no longer sent to the server because it fails. A tool's own breaker takes its
+        /// place for calls of that tool. Absent: always sent.
+        #[serde(default)]
+        breaker: Optional<Breaker>,
+        /// Which of the capabilities that clients declare the server sees. It may only use those.
+        #[serde(default)]
+        client_capabilities: ClientCapabilities,
         /// What the policy says about single tools, by name.
         #[serde(default)]
         tools: BTreeMap<String, Tool>,
@@ -164,6 +178,8 @@ objects! {
         #[serde(rename = "costPerKiB")]
         #[cfg_attr(feature = "schema", schemars(with = "f64", range(min = 0.0, max = 1e12)))]
         cost_per_kib: Optional<Number>,
+        /// When calls of this tool are no longer sent because they fail. Absent: the server's `breaker`.
+        breaker: Optional<ToolBreaker>,
     }
 
     /// A set of grants. Patterns are globs over `server/name`: `*` stands for any run of
@@ -216,6 +232,8 @@ objects! {
         quotas: Vec<Quota>,
         /// How much the key may spend. The budgets of its team and of that one's parents apply too.
         budget: Optional<Budget>,
+        /// When the key goes round in circles.
+        loops: Optional<Loops>,
         /// Free labels.
         labels: BTreeMap<String, String>,
         /// When the key ends (RFC 3339).
@@ -339,12 +357,12 @@ fn service_timeout() -> String {
 
 /// A number as written. The shape check makes a string of it: a float could not hold every amount.
 #[derive(Debug, Deserialize)]
-pub(super) struct Number(pub(super) String);
+pub(in crate::policy) struct Number(pub(in crate::policy) String);
 
 /// A member that may be absent but not `null`: a `null` would be one more way to say nothing, and
 /// for `origins` nobody could tell which nothing.
 #[derive(Debug)]
-pub(super) struct Optional<T>(pub(super) Option<T>);
+pub(in crate::policy) struct Optional<T>(pub(in crate::policy) Option<T>);
 
 impl<T> Default for Optional<T> {
     fn default() -> Self {
