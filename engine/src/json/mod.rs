@@ -36,6 +36,8 @@ use validate::Pass;
 
 pub use number::{Number, UnsafeNumber, unsafe_number};
 pub use string::write_str;
+pub(crate) use string::{Literal, find_quote, find_special};
+pub(crate) use value::skip_scalar;
 pub use value::{Array, Elements, Kind, Members, Object, Value};
 
 /// Bounds on the shape of a document.

@@ -20,7 +20,7 @@ pub struct Number<'a> {
 
 impl<'a> Number<'a> {
     /// `raw` must be a validated number.
-    pub(super) const fn new(raw: &'a str) -> Self {
+    pub(crate) const fn new(raw: &'a str) -> Self {
         Number { raw }
     }
 

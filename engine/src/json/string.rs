@@ -36,15 +36,15 @@ pub fn write_str(out: &mut Vec<u8>, s: &str) {
 
 /// The inside of a validated string literal.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Literal<'a> {
+pub(crate) struct Literal<'a> {
     /// Between the quotes.
-    pub(super) raw: &'a str,
+    pub(crate) raw: &'a str,
     /// Whether there is a backslash in `raw`.
-    pub(super) escaped: bool,
+    pub(crate) escaped: bool,
 }
 
 impl<'a> Literal<'a> {
-    pub(super) fn decode(self) -> Cow<'a, str> {
+    pub(crate) fn decode(self) -> Cow<'a, str> {
         if !self.escaped {
             return Cow::Borrowed(self.raw);
         }
@@ -65,7 +65,7 @@ impl<'a> Literal<'a> {
 /// The position of the first quote, backslash or control character at or after `from`; the length
 /// of `bytes` if there is none.
 #[inline]
-pub(super) fn find_special(bytes: &[u8], from: usize) -> usize {
+pub(crate) fn find_special(bytes: &[u8], from: usize) -> usize {
     let mut rest = bytes.get(from..).unwrap_or(&[]);
     while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
         let mask = special_mask(u64::from_le_bytes(*chunk));
@@ -83,7 +83,7 @@ pub(super) fn find_special(bytes: &[u8], from: usize) -> usize {
 /// The position of the closing quote of a validated literal whose inside starts at `from`, and
 /// whether there is a backslash before it.
 #[inline]
-pub(super) fn find_quote(bytes: &[u8], from: usize) -> (usize, bool) {
+pub(crate) fn find_quote(bytes: &[u8], from: usize) -> (usize, bool) {
     let mut at = from;
     let mut escaped = false;
     loop {

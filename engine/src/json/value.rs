@@ -222,7 +222,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// The end of the number, `true`, `false` or `null` that starts at `from`.
-pub(super) fn skip_scalar(bytes: &[u8], from: usize) -> usize {
+pub(crate) fn skip_scalar(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or(&[]);
     let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
     from + rest.iter().position(ends).unwrap_or(rest.len())

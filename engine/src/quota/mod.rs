@@ -30,3 +30,4 @@ pub(crate) use global::fake;
 pub use global::{Answer, Ask, FileLimit};
 pub use identity::OwnerKind;
 pub use text::{describe, sentence};
+pub(crate) use text::{about, window};

@@ -119,7 +119,7 @@ fn spending(budget: &Budget) -> String {
 }
 
 /// `minute`, `5 minutes`, `365 days`
-fn window(length: Duration) -> String {
+pub(crate) fn window(length: Duration) -> String {
     let millis = length.as_millis();
     let units = [
         (86_400_000, "day"),
@@ -159,7 +159,7 @@ fn starts_again(per: Period, wait: Option<Duration>, now: UnixNanos) -> String {
 }
 
 /// A time to wait in a unit that says enough, rounded up: whoever waits that long has waited long enough.
-fn about(wait: Duration) -> String {
+pub(crate) fn about(wait: Duration) -> String {
     let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
     let (size, name) = match seconds {
         0..=120 => (1, "second"),

@@ -1,1 +1,0 @@
-//! The canonical form of JSON (RFC 8785).

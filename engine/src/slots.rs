@@ -1,1 +1,0 @@
-//! Bounded records in the shared store.
