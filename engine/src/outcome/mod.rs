@@ -1,4 +1,23 @@
 //! What came of a request: one closed set of outcomes, found by reading along.
+//!
+//! ```text
+//! body, window by window ──JsonReader──▶ Outcome     constant memory
+//! message as a whole     ──Reader──────▶ Reply       None, Foreign or Own(Outcome)
+//! ```
+
+mod found;
+mod message;
+mod reader;
+mod scan;
+mod unescape;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+pub use message::{Reader, Reply, of_answer, reply};
+pub use reader::JsonReader;
 
 /// What came of a request that went to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

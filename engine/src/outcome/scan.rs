@@ -1,0 +1,585 @@
+//! A JSON text read in pieces, once, in constant memory.
+//!
+//! The grammar is that of [RFC 8259] without these checks, which would take memory or time and change no outcome: that
+//! the text is UTF-8, that numbers have no leading zero beyond the first digit's rule, and that a key does not come
+//! twice, except for the members that decide.
+//!
+//! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
+
+use super::found::{Expected, Found, Member, Place, Seen};
+use super::unescape::{Short, Unescape, simple};
+use crate::json::find_special;
+
+/// Objects and arrays that may be open at once. Common clients stop at about a thousand.
+pub(super) const DEPTH: usize = 1024;
+
+/// Outer objects whose place is kept: `result.error` is the innermost one that matters.
+const PLACES: usize = 4;
+
+/// Reads one object.
+#[derive(Clone, Debug)]
+pub(super) struct Scan {
+    state: State,
+    open: Open,
+    places: [Place; PLACES],
+    /// Of the innermost open object or array.
+    place: Place,
+    /// Whose value is being read, or read next.
+    member: Option<Member>,
+    /// Who wants the text of the string or number that is being read.
+    wanted: Wanted,
+    text: Short,
+    unescape: Unescape,
+    id: Id,
+    found: Found,
+    /// Bytes of the windows so far, the current one included.
+    end: u64,
+    result: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// In front of the root.
+    Start,
+    /// In front of a value.
+    Value,
+    /// After `[`: in front of a value or `]`.
+    FirstValue,
+    /// After `{`: in front of a key or `}`.
+    FirstKey,
+    /// In front of a key.
+    Key,
+    /// After a key.
+    Colon,
+    /// After a value.
+    Next,
+    /// Within a string.
+    Text { key: bool },
+    /// After a backslash.
+    Escape { key: bool },
+    /// Within `\uXXXX`.
+    Unit { key: bool, digits: u8, unit: u16 },
+    /// Within a number.
+    Number(Digits),
+    /// Within a word, of which this is left.
+    Word(&'static [u8]),
+    /// After the root.
+    End,
+    /// It is no JSON, or not of the shape that was looked for.
+    Broken,
+}
+
+/// How far a number has come: [RFC 8259, section 6](https://www.rfc-editor.org/rfc/rfc8259#section-6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Digits {
+    Minus,
+    Zero,
+    Integer,
+    Point,
+    Fraction,
+    Exponent,
+    ExponentSign,
+    ExponentDigits,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    Short,
+    Id,
+}
+
+/// The open objects and arrays, one bit each.
+#[derive(Clone, Debug)]
+struct Open {
+    objects: [u64; DEPTH / 64],
+    depth: usize,
+    /// The innermost one is an object.
+    object: bool,
+}
+
+/// The id of an answer, compared as it comes.
+#[derive(Clone, Debug)]
+struct Id {
+    expected: Expected,
+    /// Bytes of a string that were as expected.
+    matched: usize,
+    differs: bool,
+    is_expected: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u64,
+    end: Option<u64>,
+}
+
+impl Scan {
+    pub(super) fn new(root: Place, expected: Expected) -> Scan {
+        Scan {
+            state: State::Start,
+            open: Open {
+                objects: [0; DEPTH / 64],
+                depth: 0,
+                object: false,
+            },
+            places: [root, Place::Elsewhere, Place::Elsewhere, Place::Elsewhere],
+            place: Place::Elsewhere,
+            member: None,
+            wanted: Wanted::Nothing,
+            text: Short::new(),
+            unescape: Unescape::new(),
+            id: Id {
+                is_expected: matches!(expected, Expected::Any),
+                expected,
+                matched: 0,
+                differs: false,
+            },
+            found: Found::default(),
+            end: 0,
+            result: Span::default(),
+        }
+    }
+
+    /// What was found so far; `None` if the text is not what was looked for.
+    pub(super) fn found(&self) -> Option<&Found> {
+        (self.state != State::Broken).then_some(&self.found)
+    }
+
+    /// Whether the root is complete.
+    pub(super) fn is_complete(&self) -> bool {
+        self.state == State::End
+    }
+
+    /// Whether the id is the one that was expected.
+    pub(super) const fn is_expected(&self) -> bool {
+        self.id.is_expected
+    }
+
+    /// Bytes of the value of `result` so far.
+    pub(super) fn result_bytes(&self) -> u64 {
+        if self.found.has(Member::Result) {
+            self.result
+                .end
+                .unwrap_or(self.end)
+                .saturating_sub(self.result.start)
+        } else {
+            0
+        }
+    }
+
+    /// Reads the next window of the text, of any size.
+    pub(super) fn push(&mut self, window: &[u8]) {
+        self.end = self.end.saturating_add(window.len() as u64);
+        let mut rest = window;
+        while !rest.is_empty() {
+            rest = match self.state {
+                State::Text { key } => self.in_text(rest, key),
+                State::Escape { key } => self.escape(rest, key),
+                State::Unit { key, digits, unit } => self.unit(rest, key, digits, unit),
+                State::Number(digits) => self.number(rest, digits),
+                State::Word(letters) => self.word(rest, letters),
+                State::Broken => return,
+                _ => self.between(rest),
+            };
+        }
+    }
+
+    /// White space, punctuation, and the first byte of a value.
+    fn between<'w>(&mut self, mut rest: &'w [u8]) -> &'w [u8] {
+        while let Some((&byte, tail)) = rest.split_first() {
+            match (self.state, byte) {
+                (_, b' ' | b'\n' | b'\r' | b'\t') => {}
+                (State::Next, b',') => {
+                    self.state = if self.open.object {
+                        State::Key
+                    } else {
+                        State::Value
+                    };
+                }
+                (State::FirstKey | State::Key, b'"') => {
+                    self.begin_key();
+                    return tail;
+                }
+                (State::Colon, b':') => self.state = State::Value,
+                (State::Value | State::FirstValue, b'"') => {
+                    self.begin_text();
+                    return tail;
+                }
+                (State::Value | State::FirstValue, b'-' | b'0'..=b'9') => {
+                    self.begin_number(byte);
+                    return tail;
+                }
+                (State::Value | State::FirstValue, b't') => {
+                    self.see(Seen::True);
+                    self.state = State::Word(b"rue");
+                    return tail;
+                }
+                (State::Value | State::FirstValue, b'f') => {
+                    self.state = State::Word(b"alse");
+                    return tail;
+                }
+                (State::Value | State::FirstValue, b'n') => {
+                    self.state = State::Word(b"ull");
+                    return tail;
+                }
+                (State::Start | State::Value | State::FirstValue, b'{') => self.begin(true, rest),
+                (State::Value | State::FirstValue, b'[') => self.begin(false, rest),
+                (State::FirstKey, b'}') => self.close(tail),
+                (State::Next, b'}') if self.open.object => self.close(tail),
+                (State::FirstValue, b']') => self.close(tail),
+                (State::Next, b']') if !self.open.object => self.close(tail),
+                _ => {
+                    self.state = State::Broken;
+                    return &[];
+                }
+            }
+            rest = tail;
+        }
+        rest
+    }
+
+    fn begin(&mut self, object: bool, rest: &[u8]) {
+        if object {
+            self.see(Seen::Object);
+        }
+        if self.member == Some(Member::Result) {
+            self.result.start = self.end - rest.len() as u64;
+        }
+        let place = match self.member.take() {
+            Some(member) if object => member.inside(),
+            _ => Place::Elsewhere,
+        };
+        let depth = self.open.depth;
+        if !self.open.push(object) {
+            self.state = State::Broken;
+            return;
+        }
+        // The root has its place from the start.
+        if depth > 0
+            && let Some(inner) = self.places.get_mut(depth)
+        {
+            *inner = place;
+        }
+        self.place = self.places.get(depth).copied().unwrap_or(Place::Elsewhere);
+        self.state = if object {
+            State::FirstKey
+        } else {
+            State::FirstValue
+        };
+    }
+
+    fn close(&mut self, tail: &[u8]) {
+        if self.place == Place::Result {
+            self.result.end = Some(self.end - tail.len() as u64);
+        }
+        let depth = self.open.pop();
+        self.place = match depth.checked_sub(1) {
+            Some(outer) => self.places.get(outer).copied().unwrap_or(Place::Elsewhere),
+            None => Place::Elsewhere,
+        };
+        self.state = if depth == 0 { State::End } else { State::Next };
+    }
+
+    fn begin_key(&mut self) {
+        self.state = State::Text { key: true };
+        self.want(if self.place == Place::Elsewhere {
+            Wanted::Nothing
+        } else {
+            Wanted::Short
+        });
+    }
+
+    fn end_key(&mut self) {
+        self.state = State::Colon;
+        if self.wanted == Wanted::Nothing {
+            return;
+        }
+        self.member = self.text.get().and_then(|key| self.place.member(key));
+        let odd = self.place.is_plain() && !self.text.get().is_none_or(<[u8]>::is_ascii);
+        let Some(member) = self.member else {
+            if odd {
+                self.state = State::Broken;
+            }
+            return;
+        };
+        if member == Member::Foreign || !self.found.begin(member) {
+            self.state = State::Broken;
+        }
+    }
+
+    fn begin_text(&mut self) {
+        self.state = State::Text { key: false };
+        self.want(match self.member {
+            None => Wanted::Nothing,
+            Some(Member::Id) => Wanted::Id,
+            Some(_) => Wanted::Short,
+        });
+    }
+
+    fn want(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+        if wanted != Wanted::Nothing {
+            self.text.clear();
+            self.unescape = Unescape::new();
+        }
+    }
+
+    /// The inside of a string, up to its end or to an escape that needs more than a look.
+    fn in_text<'w>(&mut self, window: &'w [u8], key: bool) -> &'w [u8] {
+        let mut rest = window;
+        loop {
+            let special = find_special(rest, 0);
+            let (plain, tail) = rest.split_at_checked(special).unwrap_or((rest, &[]));
+            if self.wanted != Wanted::Nothing {
+                self.take(|unescape, sink| unescape.plain(plain, sink));
+            }
+            match tail {
+                [b'"', tail @ ..] => {
+                    self.end_text(key);
+                    return tail;
+                }
+                [b'\\', letter, tail @ ..] if self.wanted == Wanted::Nothing && simple(*letter).is_some() => {
+                    rest = tail;
+                }
+                [b'\\', tail @ ..] => {
+                    self.state = State::Escape { key };
+                    return tail;
+                }
+                // A control character.
+                [_, ..] => {
+                    self.state = State::Broken;
+                    return &[];
+                }
+                [] => return &[],
+            }
+        }
+    }
+
+    fn escape<'w>(&mut self, rest: &'w [u8], key: bool) -> &'w [u8] {
+        let Some((&letter, tail)) = rest.split_first() else {
+            return rest;
+        };
+        if key && self.place.is_plain() {
+            // Spelled to be read otherwise: whoever reads more closely may look.
+            self.state = State::Broken;
+            return &[];
+        }
+        if letter == b'u' {
+            self.state = State::Unit {
+                key,
+                digits: 0,
+                unit: 0,
+            };
+            return tail;
+        }
+        let Some(byte) = simple(letter) else {
+            self.state = State::Broken;
+            return &[];
+        };
+        if self.wanted != Wanted::Nothing {
+            self.take(|unescape, sink| unescape.plain(&[byte], sink));
+        }
+        self.state = State::Text { key };
+        tail
+    }
+
+    fn unit<'w>(&mut self, rest: &'w [u8], key: bool, digits: u8, unit: u16) -> &'w [u8] {
+        let Some((&byte, tail)) = rest.split_first() else {
+            return rest;
+        };
+        let Some(digit) = char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u16::try_from(digit).ok())
+        else {
+            self.state = State::Broken;
+            return &[];
+        };
+        let unit = (unit << 4) | digit;
+        self.state = if digits < 3 {
+            State::Unit {
+                key,
+                digits: digits + 1,
+                unit,
+            }
+        } else {
+            if self.wanted != Wanted::Nothing {
+                self.take(|unescape, sink| unescape.unit(unit, sink));
+            }
+            State::Text { key }
+        };
+        tail
+    }
+
+    fn end_text(&mut self, key: bool) {
+        if self.wanted != Wanted::Nothing {
+            self.take(|unescape, sink| unescape.end(sink));
+        }
+        if key {
+            self.end_key();
+            return;
+        }
+        self.state = State::Next;
+        match self.wanted {
+            Wanted::Nothing => {}
+            Wanted::Id => {
+                self.id.end();
+                self.member = None;
+            }
+            Wanted::Short => {
+                // Apart, because the text is not to be copied.
+                if let Some(member) = self.member.take() {
+                    let seen = self.text.get().map_or(Seen::LongText, Seen::Text);
+                    self.found.value(member, seen);
+                }
+            }
+        }
+    }
+
+    /// Hands text on to who wants it.
+    fn take(&mut self, read: impl FnOnce(&mut Unescape, &mut dyn FnMut(&[u8]))) {
+        match self.wanted {
+            Wanted::Nothing => {}
+            Wanted::Short => read(&mut self.unescape, &mut |bytes| self.text.push(bytes)),
+            Wanted::Id => read(&mut self.unescape, &mut |bytes| self.id.push(bytes)),
+        }
+    }
+
+    fn begin_number(&mut self, first: u8) {
+        self.want(if self.member.is_some() {
+            Wanted::Short
+        } else {
+            Wanted::Nothing
+        });
+        self.text.push(&[first]);
+        self.state = State::Number(match first {
+            b'-' => Digits::Minus,
+            b'0' => Digits::Zero,
+            _ => Digits::Integer,
+        });
+    }
+
+    fn number<'w>(&mut self, window: &'w [u8], mut digits: Digits) -> &'w [u8] {
+        let mut rest = window;
+        while let Some((&byte, tail)) = rest.split_first() {
+            let Some(next) = digits.next(byte) else {
+                self.end_number(digits);
+                return rest;
+            };
+            digits = next;
+            if self.wanted != Wanted::Nothing {
+                self.text.push(&[byte]);
+            }
+            rest = tail;
+        }
+        self.state = State::Number(digits);
+        rest
+    }
+
+    fn end_number(&mut self, digits: Digits) {
+        if !digits.is_complete() {
+            self.state = State::Broken;
+            return;
+        }
+        self.state = State::Next;
+        let (Some(member), text) = (self.member.take(), self.text.get()) else {
+            return;
+        };
+        match (member, text) {
+            (Member::Id, Some(token)) => self.id.is_expected |= self.id.expected.is_number(token),
+            (_, Some(token)) => self.found.value(member, Seen::Number(token)),
+            (_, None) => self.found.value(member, Seen::Other),
+        }
+    }
+
+    fn word<'w>(&mut self, rest: &'w [u8], letters: &'static [u8]) -> &'w [u8] {
+        let common = letters.iter().zip(rest).take_while(|(a, b)| a == b).count();
+        let (left, tail) = (letters.get(common..), rest.get(common..));
+        let (Some(left), Some(tail)) = (left, tail) else {
+            return &[];
+        };
+        self.state = match (left, tail) {
+            ([], _) => {
+                self.member = None;
+                State::Next
+            }
+            (left, []) => State::Word(left),
+            _ => State::Broken,
+        };
+        tail
+    }
+
+    fn see(&mut self, seen: Seen<'_>) {
+        if let Some(member) = self.member {
+            self.found.value(member, seen);
+        }
+    }
+}
+
+impl Digits {
+    /// After one more byte; `None` if it does not belong to the number.
+    const fn next(self, byte: u8) -> Option<Digits> {
+        Some(match (self, byte) {
+            (Digits::Minus, b'0') => Digits::Zero,
+            (Digits::Minus | Digits::Integer, b'0'..=b'9') => Digits::Integer,
+            (Digits::Zero | Digits::Integer, b'.') => Digits::Point,
+            (Digits::Point | Digits::Fraction, b'0'..=b'9') => Digits::Fraction,
+            (Digits::Zero | Digits::Integer | Digits::Fraction, b'e' | b'E') => Digits::Exponent,
+            (Digits::Exponent, b'+' | b'-') => Digits::ExponentSign,
+            (Digits::Exponent | Digits::ExponentSign | Digits::ExponentDigits, b'0'..=b'9') => {
+                Digits::ExponentDigits
+            }
+            _ => return None,
+        })
+    }
+
+    const fn is_complete(self) -> bool {
+        matches!(
+            self,
+            Digits::Zero | Digits::Integer | Digits::Fraction | Digits::ExponentDigits
+        )
+    }
+}
+
+impl Open {
+    /// `false` if there are too many.
+    const fn push(&mut self, object: bool) -> bool {
+        let (word, bit) = (self.depth / 64, self.depth % 64);
+        let Some((_, words)) = self.objects.split_at_mut_checked(word) else {
+            return false;
+        };
+        let Some(word) = words.first_mut() else {
+            return false;
+        };
+        *word = (*word & !(1 << bit)) | ((object as u64) << bit);
+        self.depth += 1;
+        self.object = object;
+        true
+    }
+
+    /// How many are left.
+    fn pop(&mut self) -> usize {
+        self.depth = self.depth.saturating_sub(1);
+        let last = self.depth.saturating_sub(1);
+        let word = self.objects.get(last / 64).copied().unwrap_or(0);
+        self.object = self.depth > 0 && word >> (last % 64) & 1 == 1;
+        self.depth
+    }
+}
+
+impl Id {
+    fn push(&mut self, bytes: &[u8]) {
+        let Expected::Text(expected) = &self.expected else {
+            return;
+        };
+        let rest = expected.get(self.matched..).unwrap_or(&[]);
+        self.differs |= !rest.starts_with(bytes);
+        self.matched = self.matched.saturating_add(bytes.len());
+    }
+
+    fn end(&mut self) {
+        if let Expected::Text(expected) = &self.expected {
+            self.is_expected = !self.differs && self.matched == expected.len();
+        }
+    }
+}
