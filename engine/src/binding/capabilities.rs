@@ -5,9 +5,8 @@
 #[cfg(test)]
 mod tests;
 
+use super::{is_spelling_of, named};
 use crate::edit::{EditError, Edits};
-use crate::json::Value;
-use crate::json::reserved::fold;
 use crate::mcp::envelope::{Envelope, Shape};
 use crate::policy::ClientCapabilities;
 
@@ -27,7 +26,7 @@ pub fn strip<'a>(
     if rules.stripped().next().is_none() {
         return Ok(0);
     }
-    let stripped = |key: &str| rules.stripped().any(|name| is(key, name));
+    let stripped = |key: &str| rules.stripped().any(|name| is_spelling_of(key, name));
     let declared = envelope
         .params
         .get("capabilities")
@@ -53,16 +52,4 @@ pub fn strip<'a>(
 
 fn is_handshake(envelope: &Envelope<'_>) -> bool {
     matches!(&envelope.shape, Shape::Request { method, .. } if method == "initialize")
-}
-
-/// The members that some reader takes for `name`: Go's, for one, does not look at case.
-fn named<'a>(object: Value<'a>, name: &'static str) -> impl Iterator<Item = Value<'a>> {
-    let members = object.as_object().into_iter().flat_map(|object| object.members());
-    members
-        .filter(move |(key, _)| is(key, name))
-        .map(|(_, value)| value)
-}
-
-fn is(key: &str, name: &str) -> bool {
-    key.chars().map(fold).eq(name.chars().map(fold))
 }

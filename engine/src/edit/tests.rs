@@ -224,7 +224,7 @@ fn model(tree: &mut Tree, (path, names, new): &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn edits_do_what_they_do_to_a_tree(text in object(2), steps in steps()) {

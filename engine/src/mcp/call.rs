@@ -6,10 +6,15 @@ use super::classify::Mirror;
 use super::envelope::{Envelope, INVALID_PARAMS, Params, Rejected, Shape, invalid};
 use super::method::{self, Method, Noun};
 use super::names::is_valid_name;
+use super::revision::Era;
 use crate::json::{Kind, Value};
 
 /// Each is judged by itself: more would be a cheap way to keep a worker busy.
 const MAX_SUBSCRIPTIONS: usize = 1_000;
+
+/// The capability of clients that take a task for an answer.
+/// <https://modelcontextprotocol.io/seps/2663-tasks-extension>
+const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// The object a request names.
 #[derive(Clone, Debug)]
@@ -82,6 +87,20 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Whether a request may be answered by a task: since 2026-07-28 wherever the client can deal with one, before that where
+/// it asks for one.
+/// <https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks#creating-tasks>
+pub fn asks_for_task(params: &Params<'_>, era: Era) -> bool {
+    match era {
+        Era::Legacy => params.get("task").is_some(),
+        Era::Modern => params
+            .get("_meta")
+            .and_then(|meta| meta.get("io.modelcontextprotocol/clientCapabilities"))
+            .and_then(|capabilities| capabilities.get("extensions"))
+            .is_some_and(|extensions| extensions.get(TASKS).is_some()),
+    }
+}
+
 fn object_of<'a>(noun: Noun, params: &Params<'a>) -> Result<Object<'a>, Rejected> {
     match noun {
         Noun::None => Ok(Object::None),
@@ -131,24 +150,35 @@ fn subscriptions_in<'a>(params: &Params<'a>) -> Result<Object<'a>, Rejected> {
     if notifications.kind() != Kind::Object {
         return Err(structural("\"params.notifications\" must be an object"));
     }
-    let Some(resources) = notifications.get("resourceSubscriptions") else {
-        return Ok(Object::Resources(Vec::new()));
-    };
-    let Some(resources) = resources.as_array() else {
-        return Err(structural(
-            "\"params.notifications.resourceSubscriptions\" must be an array",
-        ));
-    };
-    if resources.elements().nth(MAX_SUBSCRIPTIONS).is_some() {
-        return Err(structural(&format!(
-            "at most {MAX_SUBSCRIPTIONS} resources can be subscribed to at once"
-        )));
-    }
+    // Whose they are is for whoever opens them to say.
+    elements_in(notifications, "taskIds")?
+        .iter()
+        .try_for_each(|id| name_in(Some(*id), "a task id").map(drop))?;
+    let resources = elements_in(notifications, "resourceSubscriptions")?;
     let uris: Result<Vec<_>, _> = resources
-        .elements()
-        .map(|uri| uri_in(Some(uri), "a resource subscription"))
+        .iter()
+        .map(|uri| uri_in(Some(*uri), "a resource subscription"))
         .collect();
     uris.map(Object::Resources)
+}
+
+/// The elements of an array in `params.notifications`; none if it is absent.
+fn elements_in<'a>(notifications: Value<'a>, member: &str) -> Result<Vec<Value<'a>>, Rejected> {
+    let Some(value) = notifications.get(member) else {
+        return Ok(Vec::new());
+    };
+    let Some(array) = value.as_array() else {
+        return Err(structural(&format!(
+            "\"params.notifications.{member}\" must be an array"
+        )));
+    };
+    let elements: Vec<_> = array.elements().take(MAX_SUBSCRIPTIONS + 1).collect();
+    if elements.len() > MAX_SUBSCRIPTIONS {
+        return Err(structural(&format!(
+            "\"params.notifications.{member}\" may have at most {MAX_SUBSCRIPTIONS} elements"
+        )));
+    }
+    Ok(elements)
 }
 
 fn name_in<'a>(value: Option<Value<'a>>, place: &str) -> Result<Cow<'a, str>, Rejected> {
@@ -183,3 +213,6 @@ fn structural(message: &str) -> Rejected {
         ..invalid(message, None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ pub struct Envelope<'a> {
     pub shape: Shape<'a>,
     /// The members of `params`; empty when absent.
     pub params: Params<'a>,
+    /// The `result` of a response that has one: an object.
+    pub result: Option<Value<'a>>,
 }
 
 /// The shapes a client may send.
@@ -101,7 +103,12 @@ pub fn read<'a>(body: &'a [u8], limits: &json::Limits) -> Result<Envelope<'a>, R
     shape_of(&root, id)
         .and_then(|shape| {
             let params = params_of(&root, message.params)?;
-            Ok(Envelope { shape, params })
+            let result = root.get("result");
+            Ok(Envelope {
+                shape,
+                params,
+                result,
+            })
         })
         .map_err(|rejected| Rejected {
             id: id.map(str::to_owned),

@@ -74,6 +74,19 @@ pub fn decode_mirror(value: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
+/// What [`decode_mirror`] reads as `text`: the text itself where that is possible, or else its base64. Tabs are encoded
+/// too, because readers exist that refuse them.
+pub fn encode_mirror(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let plain = bytes.iter().all(|b| (0x20..=0x7e).contains(b));
+    // Spaces at either end would be cut off on the way.
+    let marked = bytes.starts_with(PREFIX) && bytes.ends_with(SUFFIX);
+    if plain && !marked && trim(bytes).len() == bytes.len() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("=?base64?{}?=", STANDARD.encode(text)))
+}
+
 /// Whether a `Content-Type` is `application/json`, alone or with `charset=utf-8`: nothing else is
 /// read the same way by every server.
 pub fn is_json_media_type(value: &[u8]) -> bool {
@@ -143,6 +156,38 @@ mod tests {
             assert_eq!(decoded(bad), None, "{bad}");
         }
         assert_eq!(decode_mirror(b"\xff"), None);
+    }
+
+    #[test]
+    fn mirrors_are_encoded_where_they_must_be() {
+        for plain in [
+            "",
+            "786512e2-9e0d",
+            "two words, one comma",
+            "=?base64?SGVsbG8=",
+            "=?BASE64?x?=",
+        ] {
+            assert_eq!(encode_mirror(plain), plain);
+        }
+        assert_eq!(encode_mirror("Hello, 世界"), "=?base64?SGVsbG8sIOS4lueVjA==?=");
+        assert_eq!(
+            encode_mirror("=?base64?literal?="),
+            "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="
+        );
+        for encoded in [" x", "x ", "a\tb", "a\r\nb: c", "\u{7f}", "=?base64?="] {
+            assert!(encode_mirror(encoded).starts_with("=?base64?"), "{encoded:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_encoded_decodes(text in "(=\\?base64\\?|[ \t]|\\PC|\u{0}|[a-z=?]){0,8}(\\?=)?") {
+            let encoded = encode_mirror(&text);
+            proptest::prop_assert!(encoded.bytes().all(|b| (0x20..=0x7e).contains(&b)));
+            proptest::prop_assert_eq!(trim(encoded.as_bytes()), encoded.as_bytes());
+            let decoded = decode_mirror(encoded.as_bytes()).map(Cow::into_owned);
+            proptest::prop_assert_eq!(decoded.as_ref(), Some(&text));
+        }
     }
 
     #[test]
