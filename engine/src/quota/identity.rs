@@ -7,6 +7,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::policy::{Budget, Each, GlobSet, Quota};
+use crate::slots::{self, slot};
 
 /// Who owns a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,13 +101,7 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
 
 /// The first eight bytes; 0 and `u64::MAX` have meanings of their own.
 fn number(digest: &[u8; 32]) -> u64 {
-    let number = digest.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes));
-    number.clamp(1, u64::MAX - 1)
-}
-
-/// Twelve bits that [`number`] does not use.
-fn slot(digest: &[u8; 32]) -> u16 {
-    digest.last_chunk().map_or(0, |bytes| u16::from_le_bytes(*bytes)) & 0x0fff
+    slots::id(digest).clamp(1, u64::MAX - 1)
 }
 
 #[cfg(test)]

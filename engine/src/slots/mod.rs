@@ -256,4 +256,6 @@ impl Key {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
