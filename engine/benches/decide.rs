@@ -9,6 +9,7 @@ use std::rc::Rc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use toolgate_engine::binding::Secrets;
 use toolgate_engine::exchange::{BodyStep, Engine, Exchange, HeadStep, RequestHead, UnixNanos};
 use toolgate_engine::json;
 use toolgate_engine::policy::{Policy, Scope};
@@ -92,7 +93,7 @@ fn decide(engine: &Rc<Engine>, store: &MemoryStore, lines: &[(&[u8], &[u8])], bo
         end_of_stream: false,
         jwt: None,
     };
-    let step = exchange.request_head(&head, NOW);
+    let step = exchange.request_head(&head, store, NOW);
     assert!(matches!(step, HeadStep::Await { .. }), "{step:?}");
     let step = exchange.request_body(body, store, NOW);
     assert!(matches!(step, BodyStep::Forward(_)), "{step:?}");
@@ -106,7 +107,10 @@ fn decisions(c: &mut Criterion) {
         ("10 keys, 10 tools", 10, 10),
         ("10000 keys, 1000 tools", 10_000, 1_000),
     ] {
-        let engine = Engine::new(Policy::compile(&policy(keys, tools)).expect("a valid policy"));
+        let engine = Engine::new(
+            Policy::compile(&policy(keys, tools)).expect("a valid policy"),
+            Secrets::random([7; 32]),
+        );
         let authorization = format!("Bearer key-{}", keys - 1);
         let lines = head(&authorization);
         group.bench_function(name, |b| b.iter(|| decide(&engine, &store, &lines, &body)));

@@ -20,6 +20,9 @@ const OWN_CODES: i32 = -31000;
 /// `Resource not found` before 2026-07-28.
 const RESOURCE_NOT_FOUND: i32 = -32002;
 
+/// What servers say of a session that they do not know.
+const SESSION_NOT_FOUND: i32 = -32001;
+
 /// Writes answers for one exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Answers<'a> {
@@ -49,10 +52,32 @@ impl Answers<'_> {
         self.error(status, OWN_CODES - i32::from(status), text, None, reason)
     }
 
+    /// 404, which tells a client to begin a new session: the same for one that never was, one that has ended, and one of
+    /// somebody else. <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management>
+    pub fn no_such_session(&self) -> LocalReply {
+        self.error(404, SESSION_NOT_FOUND, "Session not found", None, Reason::Session)
+    }
+
     /// 405 with what is spoken here.
     pub fn verb_not_allowed(&self, allow: &str) -> LocalReply {
         self.plain(405, Reason::Method, "This HTTP method is not spoken here.")
             .with("allow", allow)
+    }
+
+    /// 503, with the time to wait in seconds, and in milliseconds for programs.
+    /// <https://www.rfc-editor.org/rfc/rfc9110#section-15.6.4>
+    fn unavailable(&self, reason: Reason, text: &str, after: Duration) -> LocalReply {
+        let (millis, seconds) = rounded_up(after);
+        let data = format!("{{\"toolgate/retryAfterMs\":{millis}}}");
+        self.error(503, OWN_CODES - 503, text, Some(data.as_bytes()), reason)
+            .with("retry-after", &seconds.to_string())
+    }
+
+    /// The same for what expects no answer: nothing but the head.
+    pub fn unavailable_notification(&self, reason: Reason, after: Duration) -> LocalReply {
+        let (_, seconds) = rounded_up(after);
+        self.reply(503, reason, Vec::new())
+            .with("retry-after", &seconds.to_string())
     }
 
     /// A refused notification: 403 and nothing else.
@@ -127,6 +152,7 @@ impl Answers<'_> {
                 )
             }
             Telling::ToolError(text) => self.tool_error(reason, text),
+            Telling::Unavailable { text, after } => self.unavailable(reason, text, *after),
             Telling::RetryLater { text, after } => self.retry_later(reason, text, *after),
         }
     }
@@ -151,8 +177,7 @@ impl Answers<'_> {
         let Some(after) = after else {
             return self.tool_error(reason, text);
         };
-        let millis = after.as_nanos().div_ceil(1_000_000);
-        let seconds = after.as_nanos().div_ceil(1_000_000_000).max(1);
+        let (millis, seconds) = rounded_up(after);
         self.tool_result(reason, text, Some(millis))
             .with("retry-after", &seconds.to_string())
     }
@@ -219,6 +244,12 @@ impl Answers<'_> {
             reply
         }
     }
+}
+
+/// In milliseconds and in seconds, of which it is at least one.
+fn rounded_up(after: Duration) -> (u128, u128) {
+    let nanos = after.as_nanos();
+    (nanos.div_ceil(1_000_000), nanos.div_ceil(1_000_000_000).max(1))
 }
 
 /// The header that tells operators why.

@@ -7,6 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use crate::breaker::State;
+use crate::policy::Server;
 use crate::quota::{Book, LimitRef, What};
 use crate::store::{Expect, Store, StoreError, Versioned};
 
@@ -28,6 +30,16 @@ pub enum Family {
     StoreConflicts,
     /// Questions to the rate limit service, by what came of them.
     RateLimitService,
+    /// Calls that went to a server, by what came of them.
+    Results,
+    /// Bytes of response body that a server sent for a call.
+    ResultBytes,
+    /// From the verdict on a call to the end of its answer, in milliseconds.
+    CallDuration,
+    /// Whether a breaker is closed (0), half open (1) or open (2).
+    BreakerState,
+    /// Changes of a breaker's state, by the new one.
+    BreakerTransitions,
 }
 
 /// What a family's values are.
@@ -37,6 +49,8 @@ pub enum Kind {
     Counter,
     /// To take the place of the value before.
     Gauge,
+    /// To be sorted into buckets.
+    Histogram,
 }
 
 /// What came of a question to the rate limit service.
@@ -70,11 +84,16 @@ enum Text {
 
 impl Family {
     /// Every family.
-    pub const ALL: [Family; 4] = [
+    pub const ALL: [Family; 9] = [
         Family::BudgetSpent,
         Family::BudgetLimit,
         Family::StoreConflicts,
         Family::RateLimitService,
+        Family::Results,
+        Family::ResultBytes,
+        Family::CallDuration,
+        Family::BreakerState,
+        Family::BreakerTransitions,
     ];
 
     /// Its name, of lower case letters and `_`, with the unit where it has one and `_total` where it is a counter.
@@ -84,14 +103,42 @@ impl Family {
             Family::BudgetLimit => "toolgate_budget_limit_micros",
             Family::StoreConflicts => "toolgate_store_conflicts_total",
             Family::RateLimitService => "toolgate_rate_limit_service_total",
+            Family::Results => "toolgate_results_total",
+            Family::ResultBytes => "toolgate_result_bytes",
+            Family::CallDuration => "toolgate_call_duration_ms",
+            Family::BreakerState => "toolgate_breaker_state",
+            Family::BreakerTransitions => "toolgate_breaker_transitions_total",
         }
     }
 
     /// What its values are.
     pub fn kind(self) -> Kind {
         match self {
-            Family::BudgetSpent | Family::BudgetLimit => Kind::Gauge,
-            Family::StoreConflicts | Family::RateLimitService => Kind::Counter,
+            Family::BudgetSpent | Family::BudgetLimit | Family::BreakerState => Kind::Gauge,
+            Family::StoreConflicts
+            | Family::RateLimitService
+            | Family::Results
+            | Family::BreakerTransitions => Kind::Counter,
+            Family::ResultBytes | Family::CallDuration => Kind::Histogram,
+        }
+    }
+
+    /// The upper bounds that suit a histogram's buckets, ascending; empty for other kinds.
+    pub fn buckets(self) -> &'static [u32] {
+        match self {
+            Family::ResultBytes => &[
+                256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864,
+            ],
+            Family::CallDuration => &[
+                1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000,
+            ],
+            Family::BudgetSpent
+            | Family::BudgetLimit
+            | Family::StoreConflicts
+            | Family::RateLimitService
+            | Family::Results
+            | Family::BreakerState
+            | Family::BreakerTransitions => &[],
         }
     }
 
@@ -101,6 +148,9 @@ impl Family {
             Family::BudgetSpent | Family::BudgetLimit => &["owner", "name", "per", "scope"],
             Family::StoreConflicts => &[],
             Family::RateLimitService => &["outcome"],
+            Family::Results => &["server", "tool", "outcome"],
+            Family::ResultBytes | Family::CallDuration | Family::BreakerState => &["server", "tool"],
+            Family::BreakerTransitions => &["server", "tool", "to"],
         }
     }
 }
@@ -117,7 +167,7 @@ impl Measure {
         names.zip(self.values.iter().map(Text::as_str))
     }
 
-    /// The increment of a counter, the value of a gauge.
+    /// The increment of a counter, the value of a gauge, one value of a histogram.
     pub fn value(&self) -> u64 {
         self.value
     }
@@ -192,6 +242,22 @@ impl Measures {
         self.push(Family::RateLimitService, values, 1);
     }
 
+    /// This came of a call that went to a server, after so many milliseconds and bytes.
+    pub(crate) fn result(&mut self, at: &At<'_>, outcome: crate::outcome::Outcome, millis: u64, bytes: u64) {
+        self.push(Family::Results, at.values(Some(outcome.as_str())), 1);
+        self.push(Family::CallDuration, at.values(None), millis);
+        self.push(Family::ResultBytes, at.values(None), bytes);
+    }
+
+    /// A breaker has this state now.
+    pub(crate) fn breaker(&mut self, at: &At<'_>, state: State) {
+        self.push(Family::BreakerTransitions, at.values(Some(state.as_str())), 1);
+        // The tools that the policy does not know share a label, but no state.
+        if !at.is_many() {
+            self.push(Family::BreakerState, at.values(None), state.number());
+        }
+    }
+
     /// A host that never takes them loses what comes last.
     fn push(&mut self, family: Family, values: [Text; MAX_LABELS], value: u64) {
         if self.0.len() < MAX_MEASURES {
@@ -201,6 +267,40 @@ impl Measures {
                 value,
             });
         }
+    }
+}
+
+/// Tools whose names the policy does not write out.
+const OTHER: &str = "other";
+
+/// A server, and a tool of it or none.
+pub(crate) struct At<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) tool: Option<&'a str>,
+}
+
+impl At<'_> {
+    fn values(&self, word: Option<&'static str>) -> [Text; MAX_LABELS] {
+        let tool = match self.tool {
+            None => Text::Nothing,
+            Some(tool) => match self.server.known_name(tool) {
+                Some(name) => Text::Name(Rc::clone(name)),
+                None => Text::Word(OTHER),
+            },
+        };
+        let word = word.map_or(Text::Nothing, Text::Word);
+        [
+            Text::Name(Rc::clone(&self.server.name)),
+            tool,
+            word,
+            Text::Nothing,
+        ]
+    }
+
+    /// Whether it stands for more than one tool.
+    fn is_many(&self) -> bool {
+        self.tool
+            .is_some_and(|tool| self.server.known_name(tool).is_none())
     }
 }
 

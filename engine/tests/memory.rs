@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use serde_json::json;
+use toolgate_engine::binding::Secrets;
 use toolgate_engine::exchange::{BodyStep, Engine, Exchange, HeadStep, RequestHead, UnixNanos};
 use toolgate_engine::policy::Policy;
 use toolgate_engine::store::MemoryStore;
@@ -20,7 +21,10 @@ fn engine(tool: &serde_json::Value) -> Rc<Engine> {
         "roles": { "all": { "allow": ["docs/*"] } },
         "keys": { "one": { "sha256": [KEY], "roles": ["all"] } }
     });
-    Engine::new(Policy::compile(policy.to_string().as_bytes()).unwrap())
+    Engine::new(
+        Policy::compile(policy.to_string().as_bytes()).unwrap(),
+        Secrets::random([7; 32]),
+    )
 }
 
 /// A call whose body has exactly this many bytes.
@@ -50,6 +54,7 @@ fn peak_of(engine: &Rc<Engine>, body: &[u8]) -> usize {
             end_of_stream: false,
             jwt: None,
         },
+        &store,
         UnixNanos(0),
     );
     assert!(matches!(step, HeadStep::Await { .. }), "{step:?}");

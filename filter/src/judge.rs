@@ -1,7 +1,5 @@
 //! What a stream needs from the engine, so that the shell's own rules can be tested with scripted verdicts.
 
-use std::borrow::Cow;
-
 use toolgate_engine::exchange::{
     BodyStep, ChunkStep, Ending, Exchange, HeadStep, LocalReply, RateLimitReply, RequestHead, ResponseHead,
     ResponseStep, ResultStep, UnixNanos,
@@ -13,7 +11,7 @@ use toolgate_engine::telemetry::Measure;
 /// The verdicts on one exchange; [`Exchange`] documents each of them.
 pub trait Judge {
     /// The request's head.
-    fn request_head(&mut self, head: &RequestHead<'_>, now: UnixNanos) -> HeadStep;
+    fn request_head(&mut self, head: &RequestHead<'_>, store: &dyn Store, now: UnixNanos) -> HeadStep;
     /// The held request body has this many bytes now.
     fn request_size(&mut self, held: usize) -> Option<LocalReply>;
     /// The whole request body.
@@ -24,30 +22,30 @@ pub trait Judge {
     /// The request body did not arrive in time.
     fn request_timeout(&mut self) -> LocalReply;
     /// The response's head.
-    fn response_head(&mut self, head: &ResponseHead<'_>) -> ResponseStep;
+    fn response_head(&mut self, head: &ResponseHead<'_>, now: UnixNanos) -> ResponseStep;
     /// The held response body has this many bytes now.
     fn response_size(&mut self, held: usize) -> Option<ResultStep>;
     /// The whole response body.
-    fn response_body(&mut self, body: &[u8], store: &dyn Store) -> ResultStep;
+    fn response_body(&mut self, body: &[u8], store: &dyn Store, now: UnixNanos) -> ResultStep;
     /// One window of a streamed response body.
-    fn response_chunk(&mut self, window: &[u8], store: &dyn Store) -> ChunkStep;
+    fn response_chunk(&mut self, window: &[u8], store: &dyn Store, now: UnixNanos) -> ChunkStep;
     /// A host call failed before the verdict.
     fn fault(&mut self) -> LocalReply;
     /// Whether `finish` has something to do.
     fn settles(&self) -> bool;
     /// The exchange has ended.
-    fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos);
+    fn finish(&mut self, ending: &dyn Ending, store: &dyn Store, now: UnixNanos);
     /// What is to be measured since this was last asked.
     fn take_measures(&mut self) -> Vec<Measure>;
     /// The reason of the decision so far.
     fn reason(&self) -> &'static str;
-    /// What to export as filter state.
-    fn fields(&self) -> Vec<(&'static str, Cow<'_, [u8]>)>;
+    /// Tells what to export as filter state, field by field.
+    fn fields(&self, field: &mut dyn FnMut(&'static str, &[u8]));
 }
 
 impl Judge for Exchange {
-    fn request_head(&mut self, head: &RequestHead<'_>, now: UnixNanos) -> HeadStep {
-        self.request_head(head, now)
+    fn request_head(&mut self, head: &RequestHead<'_>, store: &dyn Store, now: UnixNanos) -> HeadStep {
+        self.request_head(head, store, now)
     }
     fn request_size(&mut self, held: usize) -> Option<LocalReply> {
         self.request_size(held)
@@ -66,17 +64,17 @@ impl Judge for Exchange {
     fn request_timeout(&mut self) -> LocalReply {
         self.request_timeout()
     }
-    fn response_head(&mut self, head: &ResponseHead<'_>) -> ResponseStep {
-        self.response_head(head)
+    fn response_head(&mut self, head: &ResponseHead<'_>, now: UnixNanos) -> ResponseStep {
+        self.response_head(head, now)
     }
     fn response_size(&mut self, held: usize) -> Option<ResultStep> {
         self.response_size(held)
     }
-    fn response_body(&mut self, body: &[u8], store: &dyn Store) -> ResultStep {
-        self.response_body(body, store)
+    fn response_body(&mut self, body: &[u8], store: &dyn Store, now: UnixNanos) -> ResultStep {
+        self.response_body(body, store, now)
     }
-    fn response_chunk(&mut self, window: &[u8], store: &dyn Store) -> ChunkStep {
-        self.response_chunk(window, store)
+    fn response_chunk(&mut self, window: &[u8], store: &dyn Store, now: UnixNanos) -> ChunkStep {
+        self.response_chunk(window, store, now)
     }
     fn fault(&mut self) -> LocalReply {
         self.fault()
@@ -84,7 +82,7 @@ impl Judge for Exchange {
     fn settles(&self) -> bool {
         self.settles()
     }
-    fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos) {
+    fn finish(&mut self, ending: &dyn Ending, store: &dyn Store, now: UnixNanos) {
         self.finish(ending, store, now);
     }
     fn take_measures(&mut self) -> Vec<Measure> {
@@ -93,7 +91,9 @@ impl Judge for Exchange {
     fn reason(&self) -> &'static str {
         self.record().decision.map_or("undecided", Reason::as_str)
     }
-    fn fields(&self) -> Vec<(&'static str, Cow<'_, [u8]>)> {
-        self.record().fields().collect()
+    fn fields(&self, field: &mut dyn FnMut(&'static str, &[u8])) {
+        for (name, value) in self.record().fields() {
+            field(name, &value);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use toolgate_engine::exchange::{
-    BodyStep, ChunkStep, Ending, HeadStep, LocalReply, RateLimitReply, RequestHead, ResponseHead,
+    BodyStep, ChunkStep, Ended, Ending, HeadStep, LocalReply, RateLimitReply, RequestHead, ResponseHead,
     ResponseStep, ResultStep, UnixNanos,
 };
 use toolgate_engine::policy::Hold;
@@ -44,17 +44,28 @@ pub(crate) struct State {
     pub(crate) configuration: Vec<u8>,
     pub(crate) tick_period: Option<Duration>,
     pub(crate) calls: Vec<&'static str>,
-    /// Counters and gauges by name.
+    /// Counters and gauges by name, and how many values a histogram has.
     pub(crate) metrics: BTreeMap<String, u64>,
+    /// The values that histograms were given, in order.
+    pub(crate) recorded: Vec<(String, u64)>,
     /// The metrics that were defined. A metric's number is one more than its place.
     pub(crate) defined: Vec<(Kind, String)>,
     properties: HashMap<String, Vec<u8>>,
     shared: HashMap<String, (Vec<u8>, u32)>,
     latest_version: u32,
+    environment: HashMap<String, String>,
+    drawn: u8,
+    /// What another worker writes just before our next write.
+    pub(crate) before_write: Option<(String, Vec<u8>)>,
     failing: HashMap<&'static str, u32>,
 }
 
 impl State {
+    fn share(&mut self, key: &str, value: &[u8]) {
+        self.latest_version = self.latest_version.wrapping_add(1).max(1);
+        let version = self.latest_version;
+        self.shared.insert(key.to_owned(), (value.to_vec(), version));
+    }
     fn metric(&mut self, kind: Kind, id: u32) -> HostResult<&mut u64> {
         let place = usize::try_from(id).unwrap().checked_sub(1);
         match place.and_then(|place| self.defined.get(place)) {
@@ -92,6 +103,12 @@ impl FakeHost {
             .borrow_mut()
             .properties
             .insert(path.to_owned(), value.to_vec());
+    }
+    pub(crate) fn put_environment(&self, name: &str, value: &str) {
+        self.0
+            .borrow_mut()
+            .environment
+            .insert(name.to_owned(), value.to_owned());
     }
     pub(crate) fn logged(&self) -> String {
         let lines: Vec<String> = self.state().log.iter().map(|(_, line)| line.clone()).collect();
@@ -188,6 +205,9 @@ impl Host for FakeHost {
     }
     fn set_shared_data(&self, key: &str, value: &[u8], cas: u32) -> HostResult<()> {
         let mut state = self.call("set_shared_data")?;
+        if let Some((key, value)) = state.before_write.take() {
+            state.share(&key, &value);
+        }
         // A missing key is created whatever the version; versions count all writes of the process.
         if let Some((_, current)) = state.shared.get(key)
             && cas != 0
@@ -195,9 +215,7 @@ impl Host for FakeHost {
         {
             return Err(HostStatus::CAS_MISMATCH);
         }
-        state.latest_version = state.latest_version.wrapping_add(1).max(1);
-        let version = state.latest_version;
-        state.shared.insert(key.to_owned(), (value.to_vec(), version));
+        state.share(key, value);
         Ok(())
     }
     fn grpc_call(&self, call: &GrpcCall<'_>) -> HostResult<u32> {
@@ -226,11 +244,31 @@ impl Host for FakeHost {
         Ok(())
     }
     fn record_metric(&self, id: u32, value: u64) -> HostResult<()> {
-        *self.call("record_metric")?.metric(Kind::Gauge, id)? = value;
+        let mut state = self.call("record_metric")?;
+        let place = usize::try_from(id).unwrap().checked_sub(1);
+        match place.and_then(|place| state.defined.get(place)).cloned() {
+            Some((Kind::Histogram, name)) => {
+                *state.metric(Kind::Histogram, id)? += 1;
+                state.recorded.push((name, value));
+            }
+            _ => *state.metric(Kind::Gauge, id)? = value,
+        }
         Ok(())
     }
     fn configuration(&self) -> HostResult<Vec<u8>> {
         Ok(self.call("configuration")?.configuration.clone())
+    }
+    fn environment(&self, name: &str) -> Option<String> {
+        self.state().environment.get(name).cloned()
+    }
+    fn random(&self, bytes: &mut [u8]) -> HostResult<()> {
+        let mut state = self.call("random")?;
+        // Not random, but never the same twice.
+        state.drawn = state.drawn.wrapping_add(1);
+        let place = u64::try_from(Rc::as_ptr(&self.0).addr()).unwrap().to_le_bytes();
+        let mut source = place.into_iter().cycle();
+        bytes.fill_with(|| state.drawn ^ source.next().unwrap());
+        Ok(())
     }
     fn set_tick_period(&self, period: Duration) -> HostResult<()> {
         self.call("set_tick_period")?.tick_period = Some(period);
@@ -266,10 +304,14 @@ pub(crate) struct Script {
     pub(crate) asked: Rc<RefCell<Vec<String>>>,
     /// The steps after answers of the rate limit service, in order; then it is a refusal.
     pub(crate) after_replies: Vec<BodyStep>,
-    /// The time of each question about a body or such an answer.
+    /// The time of each question about a body, a response or such an answer, and of the end.
     pub(crate) times: Rc<RefCell<Vec<u64>>>,
+    /// After which questions it was asked what is to be measured.
+    pub(crate) measured: Rc<RefCell<Vec<String>>>,
     pub(crate) settles: bool,
-    pub(crate) endings: Rc<RefCell<Vec<Ending>>>,
+    /// Whether it wants to know how it ended.
+    pub(crate) asks_ending: bool,
+    pub(crate) endings: Rc<RefCell<Vec<Ended>>>,
 }
 
 impl Default for Script {
@@ -290,7 +332,9 @@ impl Default for Script {
             asked: Rc::default(),
             after_replies: Vec::new(),
             times: Rc::default(),
+            measured: Rc::default(),
             settles: false,
+            asks_ending: true,
             endings: Rc::default(),
         }
     }
@@ -315,7 +359,7 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 impl Judge for Script {
-    fn request_head(&mut self, head: &RequestHead<'_>, _now: UnixNanos) -> HeadStep {
+    fn request_head(&mut self, head: &RequestHead<'_>, _store: &dyn Store, _now: UnixNanos) -> HeadStep {
         self.ask(format!(
             "head end={} jwt={}",
             head.end_of_stream,
@@ -352,18 +396,21 @@ impl Judge for Script {
         self.ask("timeout".into());
         reply(408)
     }
-    fn response_head(&mut self, head: &ResponseHead<'_>) -> ResponseStep {
+    fn response_head(&mut self, head: &ResponseHead<'_>, now: UnixNanos) -> ResponseStep {
+        self.times.borrow_mut().push(now.0);
         self.ask(format!("response end={}", head.end_of_stream));
         self.response.clone()
     }
     fn response_size(&mut self, held: usize) -> Option<ResultStep> {
         (held > self.max_result).then(|| self.too_large.clone())
     }
-    fn response_body(&mut self, body: &[u8], _store: &dyn Store) -> ResultStep {
+    fn response_body(&mut self, body: &[u8], _store: &dyn Store, now: UnixNanos) -> ResultStep {
+        self.times.borrow_mut().push(now.0);
         self.ask(format!("result {}", text(body)));
         self.result.clone()
     }
-    fn response_chunk(&mut self, window: &[u8], _store: &dyn Store) -> ChunkStep {
+    fn response_chunk(&mut self, window: &[u8], _store: &dyn Store, now: UnixNanos) -> ChunkStep {
+        self.times.borrow_mut().push(now.0);
         self.ask(format!("chunk {}", text(window)));
         (self.chunk)(window)
     }
@@ -374,11 +421,20 @@ impl Judge for Script {
     fn settles(&self) -> bool {
         self.settles
     }
-    fn finish(&mut self, ending: &Ending, _store: &dyn Store, _now: UnixNanos) {
+    fn finish(&mut self, ending: &dyn Ending, _store: &dyn Store, now: UnixNanos) {
         self.ask("finish".into());
-        self.endings.borrow_mut().push(*ending);
+        self.times.borrow_mut().push(now.0);
+        if self.asks_ending {
+            self.endings.borrow_mut().push(Ended {
+                result_bytes: ending.result_bytes(),
+                reached: ending.reached(),
+                cause: ending.cause(),
+            });
+        }
     }
     fn take_measures(&mut self) -> Vec<Measure> {
+        let last = self.asked.borrow().last().cloned();
+        self.measured.borrow_mut().extend(last);
         Vec::new()
     }
     fn reason(&self) -> &'static str {
@@ -393,12 +449,10 @@ impl Judge for Script {
             "reason"
         }
     }
-    fn fields(&self) -> Vec<(&'static str, Cow<'_, [u8]>)> {
+    fn fields(&self, field: &mut dyn FnMut(&'static str, &[u8])) {
         let asked = self.asked.borrow();
         let last = asked.last().cloned().unwrap_or_default();
-        vec![
-            ("toolgate.constant", Cow::Borrowed(b"c")),
-            ("toolgate.last", Cow::Owned(last.into_bytes())),
-        ]
+        field("toolgate.constant", b"c");
+        field("toolgate.last", last.as_bytes());
     }
 }

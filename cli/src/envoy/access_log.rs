@@ -48,6 +48,12 @@ const DECISION: &[(&str, &str)] = &[
     ("cost_micros", "toolgate.cost_micros"),
     ("rate_limit", "toolgate.rate_limit"),
     ("store_conflicts", "toolgate.store_conflicts"),
+    ("outcome", "toolgate.outcome"),
+    ("outcome_code", "toolgate.outcome_code"),
+    ("result_bytes", "toolgate.result_bytes"),
+    ("result_tokens", "toolgate.result_tokens"),
+    ("first_byte_ms", "toolgate.first_byte_ms"),
+    ("call_duration_ms", "toolgate.duration_ms"),
 ];
 
 /// One access logger.

@@ -17,7 +17,21 @@ pub(super) fn stats_config() -> Value {
         .into_iter()
         .map(|label| json!({ "tag_name": label, "regex": regex(label) }))
         .collect();
-    json!({ "stats_tags": tags })
+    json!({ "stats_tags": tags, "histogram_bucket_settings": buckets() })
+}
+
+/// Envoy's own buckets suit neither bytes nor calls that take minutes.
+fn buckets() -> Vec<Value> {
+    let histograms = Family::ALL
+        .into_iter()
+        .filter(|family| !family.buckets().is_empty());
+    let settings = histograms.map(|family| {
+        json!({
+            "match": { "prefix": format!("wasmcustom.{}", family.name()) },
+            "buckets": family.buckets(),
+        })
+    });
+    settings.collect()
 }
 
 /// The first group is cut out of the name, the second is the value, which has no `;`.

@@ -26,6 +26,9 @@ pub(super) fn filter(setup: &Setup<'_>) -> Value {
             "value": setup.document,
         },
     });
+    if let Some(name) = &setup.policy.sessions().secret_env {
+        config["vm_config"]["environment_variables"] = json!({ "host_env_keys": [name] });
+    }
     if setup.policy.hold() == Hold::Headers {
         config["allow_on_headers_stop_iteration"] = json!(true);
     }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use toolgate_engine::binding::Secrets;
 use toolgate_engine::decide::{Check, Step};
 use toolgate_engine::exchange::{Engine, Explained, LocalReply, explain};
 use toolgate_engine::policy::{KeyId, Policy, ServerId};
@@ -41,7 +42,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let key = find_key(&policy, &args.key)?;
     let server = find_server(&policy, &args.server)?;
     let body = args.request.as_deref().map(read_request).transpose()?;
-    let engine = Engine::new(policy);
+    // No session or task is opened here.
+    let engine = Engine::new(policy, Secrets::random([0; 32]));
     let explained = explain(&engine, key, server, body.as_deref(), &MemoryStore::new(), now());
     let grants = match (&body, explained.decision) {
         (None, Reason::Allowed) => Some(Grants::of(engine.policy(), engine.book(), key, server, now())),

@@ -4,6 +4,7 @@
 
 mod access;
 mod arguments;
+mod loops;
 mod trace;
 
 pub use access::{Access, Why, item_access, reaching_role};
@@ -13,13 +14,14 @@ use std::time::Duration;
 
 use crate::identity::Caller;
 use crate::mcp::call::{Call, Object};
-use crate::mcp::envelope::clip;
+use crate::mcp::envelope::{Params, clip};
 use crate::mcp::method::{self, List};
 use crate::mcp::revision::Era;
 use crate::policy::{Mode, Policy, Server};
 use crate::reason::Reason;
 use crate::schema::Advertised;
 use crate::store::Store;
+use crate::time::UnixNanos;
 
 /// A refusal by policy, and how the caller is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +52,14 @@ pub enum Telling {
     UnknownMethod(String),
     /// A tool result with `isError`, whose text is for the model.
     ToolError(String),
-    /// The same for a limit that is used up.
+    /// The server is spared: 503.
+    Unavailable {
+        /// For people.
+        text: String,
+        /// When to try again.
+        after: Duration,
+    },
+    /// A tool result with `isError` for what passes in time.
     RetryLater {
         /// For the model.
         text: String,
@@ -85,6 +94,8 @@ pub enum Pass<'p> {
     },
     /// The method is granted.
     Method,
+    /// It was not made too often.
+    Loops,
     /// The arguments fit the written schema, the advertised one, or both.
     Schema,
 }
@@ -104,6 +115,16 @@ pub struct Context<'a> {
     pub advertised: &'a Advertised,
     /// Shared state.
     pub store: &'a dyn Store,
+    /// The time of the verdict.
+    pub now: UnixNanos,
+    /// `params` of the request.
+    pub params: &'a Params<'a>,
+    /// The session of the request, as the server knows it.
+    pub session: Option<&'a [u8]>,
+    /// The trace that its headers name.
+    pub trace: Option<[u8; 32]>,
+    /// Enforcement would have refused the request before: it counts nowhere.
+    pub spared: bool,
 }
 
 /// The outcome of all checks.
@@ -136,6 +157,7 @@ type Run = for<'a> fn(&Context<'a>, &Call<'_>) -> Verdict<'a>;
 const CHECKS: &[(Check, Run)] = &[
     (Check::Method, check_method),
     (Check::Grant, check_object),
+    (Check::Loop, loops::check),
     (Check::Schema, arguments::check),
 ];
 
@@ -145,6 +167,9 @@ const CHECKS: &[(Check, Run)] = &[
 pub fn judge(context: &Context<'_>, call: &Call<'_>, watch: &mut dyn Watch) -> Judgement {
     let mut judgement = Judgement::default();
     for (check, run) in CHECKS {
+        if *check == Check::Loop && (context.spared || judgement.would_deny.is_some()) {
+            continue;
+        }
         let verdict = run(context, call);
         watch.saw(*check, &verdict);
         if !judgement.take(verdict) {

@@ -19,8 +19,12 @@ pub enum Check {
     Method,
     /// Whether the tool, prompt or resource is granted.
     Grant,
+    /// Whether the call was made too often.
+    Loop,
     /// Whether the arguments fit.
     Schema,
+    /// Whether the server is spared.
+    Breaker,
     /// Whether a quota has room.
     Quota,
     /// Whether a budget has room.
@@ -36,7 +40,9 @@ impl Check {
             Check::Shape => "shape",
             Check::Method => "method",
             Check::Grant => "grant",
+            Check::Loop => "loop",
             Check::Schema => "schema",
+            Check::Breaker => "breaker",
             Check::Quota => "quota",
             Check::Budget => "budget",
         }
@@ -96,6 +102,7 @@ impl fmt::Display for Pass<'_> {
             Pass::Role(role) => write!(f, "role {role:?} has grants on this server"),
             Pass::Grant { role, pattern } => write!(f, "allowed by {pattern:?} of role {role:?}"),
             Pass::Method => write!(f, "a method of this server"),
+            Pass::Loops => write!(f, "not made too often"),
             Pass::Schema => write!(f, "the arguments fit"),
         }
     }

@@ -86,8 +86,10 @@ pub fn explain(
         declared: declared_by(body),
         mirrors: Vec::new(),
         would_deny: None,
+        session: None,
+        trace: None,
     };
-    conclude(engine, &waiting, body, store, would_deny, trace)
+    conclude(engine, &waiting, body, store, would_deny, now, trace)
 }
 
 fn conclude(
@@ -96,6 +98,7 @@ fn conclude(
     body: &[u8],
     store: &dyn Store,
     would_deny: Option<Reason>,
+    now: UnixNanos,
     mut trace: Trace,
 ) -> Explained {
     let decision_header = engine.policy().decision_header();
@@ -104,7 +107,7 @@ fn conclude(
         era,
         id,
     };
-    match message::judge_body(engine, waiting, body, store, &mut trace) {
+    match message::judge_body(engine, waiting, body, store, now, &mut trace) {
         message::Judged::Rejected(rejected) => {
             trace.steps.insert(
                 2.min(trace.steps.len()),
@@ -128,6 +131,7 @@ fn conclude(
             call,
             id,
             judgement,
+            ..
         } => {
             let would_deny = would_deny.or(judgement.would_deny.map(|refusal| refusal.reason));
             let Some(refusal) = judgement.refused else {

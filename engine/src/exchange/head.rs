@@ -10,6 +10,7 @@ use crate::mcp::classify::Declared;
 use crate::mcp::envelope::{Rejected, invalid};
 use crate::mcp::headers::{self, Single, is_json_media_type, single};
 use crate::mcp::revision::Era;
+use crate::mcp::trace::trace_id;
 use crate::policy::{Policy, Unmatched};
 use crate::reason::Reason;
 
@@ -78,10 +79,26 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
         record.detail = Some(refusal.detail);
         return Judged::Reply(refusal.reason, answers.refused(refusal.reason, &refusal.telling));
     }
-    match check_request(policy, head, &answers, record) {
+    match check_request(policy, head, &answers) {
         Err((reason, reply)) => Judged::Reply(reason, reply),
         Ok((verb, declared)) => {
-            let edits = edits(policy, lines, &declared, &caller);
+            let mut edits = edits(policy, lines, &declared, &caller);
+            let session = match single(lines, SESSION_ID) {
+                Single::One(presented) if declared.era() == Era::Legacy => {
+                    let Some(session) = engine.open_session(server, &caller, presented) else {
+                        record.session = Some(presented.to_vec());
+                        return Judged::Reply(Reason::Session, answers.no_such_session());
+                    };
+                    edits.push(HeaderEdit::Set(SESSION_ID.to_owned(), session.to_vec()));
+                    Some(session.to_vec())
+                }
+                Single::One(_) | Single::Absent | Single::Repeated => None,
+            };
+            record.session.clone_from(&session);
+            let trace = match single(lines, "traceparent") {
+                Single::One(value) => trace_id(value),
+                Single::Absent | Single::Repeated => None,
+            };
             let mirrors = lines
                 .iter()
                 .filter(|(name, _)| is_mirror(name))
@@ -97,6 +114,8 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
                     declared,
                     mirrors,
                     would_deny,
+                    session,
+                    trace,
                 }),
             }
         }
@@ -139,7 +158,6 @@ fn check_request(
     policy: &Policy,
     head: &RequestHead<'_>,
     answers: &Answers<'_>,
-    record: &mut Record,
 ) -> Result<(Verb, Declared), Refused> {
     let lines = head.headers;
     let verb = match pseudo(lines, b":method") {
@@ -151,8 +169,7 @@ fn check_request(
     if headers::has(lines, "upgrade") {
         return Err((Reason::Method, answers.verb_not_allowed("GET, POST, DELETE")));
     }
-    check_session_headers(lines, record)
-        .map_err(|rejected| (rejected.reason, answers.rejected(&rejected)))?;
+    check_session_headers(lines).map_err(|rejected| (rejected.reason, answers.rejected(&rejected)))?;
     let declared = Declared::read(lines);
     match verb {
         Verb::Post => check_media_type(policy, head, answers)?,
@@ -170,8 +187,8 @@ fn check_request(
 }
 
 /// One line each, and visible ASCII as the specification demands of session ids.
-fn check_session_headers(lines: &HeaderLines<'_>, record: &mut Record) -> Result<(), Rejected> {
-    for name in ["mcp-session-id", "last-event-id"] {
+fn check_session_headers(lines: &HeaderLines<'_>) -> Result<(), Rejected> {
+    for name in SESSION {
         match single(lines, name) {
             Single::Absent => {}
             Single::Repeated => {
@@ -181,11 +198,8 @@ fn check_session_headers(lines: &HeaderLines<'_>, record: &mut Record) -> Result
                     ..invalid(&message, None)
                 });
             }
-            Single::One(value) if name == "mcp-session-id" => {
-                if !value.iter().all(u8::is_ascii_graphic) {
-                    return Err(invalid("mcp-session-id must be visible ASCII", None));
-                }
-                record.session = Some(value.to_vec());
+            Single::One(value) if *name == SESSION_ID && !value.iter().all(u8::is_ascii_graphic) => {
+                return Err(invalid("mcp-session-id must be visible ASCII", None));
             }
             Single::One(_) => {}
         }
@@ -271,7 +285,9 @@ const OVERRIDES: &[&str] = &[
     "x-rewrite-url",
 ];
 /// Headers of sessions and resumption, which 2026-07-28 removed.
-const SESSION: &[&str] = &["mcp-session-id", "last-event-id"];
+const SESSION: &[&str] = &[SESSION_ID, "last-event-id"];
+
+pub(super) const SESSION_ID: &str = "mcp-session-id";
 
 fn is_mirror(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"mcp-method") || name.eq_ignore_ascii_case(b"mcp-name")

@@ -1,11 +1,11 @@
 //! The verdict on a POSTed message.
 
-use super::{Engine, Record, Waiting};
+use super::{Engine, Record, UnixNanos, Waiting};
 use crate::decide::{Context, Judgement, Watch, judge as judge_call};
 use crate::json;
 use crate::mcp::call::{Call, Object};
 use crate::mcp::classify::{check_mirrors, revision_of};
-use crate::mcp::envelope::{self, PARSE_ERROR, Rejected, Shape, clip_to, invalid};
+use crate::mcp::envelope::{self, Envelope, PARSE_ERROR, Rejected, Shape, clip_to, invalid};
 use crate::mcp::revision::{Era, Revision};
 use crate::store::Store;
 
@@ -14,12 +14,13 @@ pub(super) enum Judged<'a> {
     /// Not accepted as a message.
     Rejected(Rejected),
     /// The client's answer to a request of the server.
-    Response { id: &'a str },
+    Response { id: &'a str, envelope: Envelope<'a> },
     /// A request or notification, judged.
     Call {
         revision: Revision,
         call: Call<'a>,
         id: Option<&'a str>,
+        envelope: Envelope<'a>,
         judgement: Judgement,
     },
 }
@@ -30,9 +31,17 @@ pub(super) fn judge<'a>(
     waiting: &Waiting,
     body: &'a [u8],
     store: &dyn Store,
+    now: UnixNanos,
     watch: &mut dyn Watch,
 ) -> Judged<'a> {
-    conclude(engine, waiting, read(engine, waiting, body, true), store, watch)
+    conclude(
+        engine,
+        waiting,
+        read(engine, waiting, body, true),
+        store,
+        now,
+        watch,
+    )
 }
 
 /// The same for a body alone: nothing to compare with `Mcp-Method` and `Mcp-Name`.
@@ -41,9 +50,17 @@ pub(super) fn judge_body<'a>(
     waiting: &Waiting,
     body: &'a [u8],
     store: &dyn Store,
+    now: UnixNanos,
     watch: &mut dyn Watch,
 ) -> Judged<'a> {
-    conclude(engine, waiting, read(engine, waiting, body, false), store, watch)
+    conclude(
+        engine,
+        waiting,
+        read(engine, waiting, body, false),
+        store,
+        now,
+        watch,
+    )
 }
 
 fn conclude<'a>(
@@ -51,12 +68,18 @@ fn conclude<'a>(
     waiting: &Waiting,
     read: Result<Read<'a>, Rejected>,
     store: &dyn Store,
+    now: UnixNanos,
     watch: &mut dyn Watch,
 ) -> Judged<'a> {
     match read {
         Err(rejected) => Judged::Rejected(rejected),
-        Ok(Read::Response { id }) => Judged::Response { id },
-        Ok(Read::Call { revision, call, id }) => {
+        Ok(Read::Response { id, envelope }) => Judged::Response { id, envelope },
+        Ok(Read::Call {
+            revision,
+            call,
+            id,
+            envelope,
+        }) => {
             let context = Context {
                 policy: &engine.policy,
                 server: engine.policy.server(waiting.server),
@@ -64,12 +87,18 @@ fn conclude<'a>(
                 era: revision.era(),
                 advertised: &engine.advertised,
                 store,
+                now,
+                params: &envelope.params,
+                session: waiting.session.as_deref(),
+                trace: waiting.trace,
+                spared: waiting.would_deny.is_some(),
             };
             let judgement = judge_call(&context, &call, watch);
             Judged::Call {
                 revision,
                 call,
                 id,
+                envelope,
                 judgement,
             }
         }
@@ -87,11 +116,13 @@ pub(super) fn empty_body() -> Rejected {
 enum Read<'a> {
     Response {
         id: &'a str,
+        envelope: Envelope<'a>,
     },
     Call {
         revision: Revision,
         call: Call<'a>,
         id: Option<&'a str>,
+        envelope: Envelope<'a>,
     },
 }
 
@@ -112,7 +143,7 @@ fn read<'a>(
     let revision = revision_of(&waiting.declared, &envelope)?;
     let Some(call) = Call::read(&envelope)? else {
         return match envelope.shape {
-            Shape::Response { id } => Ok(Read::Response { id }),
+            Shape::Response { id } => Ok(Read::Response { id, envelope }),
             Shape::Request { .. } | Shape::Notification { .. } => Err(invalid("not a message", None)),
         };
     };
@@ -124,7 +155,12 @@ fn read<'a>(
         Shape::Request { id, .. } => Some(id),
         Shape::Notification { .. } | Shape::Response { .. } => None,
     };
-    Ok(Read::Call { revision, call, id })
+    Ok(Read::Call {
+        revision,
+        call,
+        id,
+        envelope,
+    })
 }
 
 impl Judged<'_> {
@@ -132,7 +168,7 @@ impl Judged<'_> {
     pub(super) fn describe(&self, record: &mut Record) {
         match self {
             Judged::Rejected(rejected) => record.id.clone_from(&rejected.id),
-            Judged::Response { id } => record.id = Some((*id).to_owned()),
+            Judged::Response { id, .. } => record.id = Some((*id).to_owned()),
             Judged::Call {
                 revision, call, id, ..
             } => {

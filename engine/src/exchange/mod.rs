@@ -4,9 +4,13 @@
 //! host must do next. An exchange that has answered or was told to ignore its request does
 //! nothing more.
 
+mod edits;
+mod ending;
 mod explain;
+mod guard;
 mod head;
 mod message;
+mod outcome;
 mod record;
 mod response;
 mod step;
@@ -20,8 +24,8 @@ use std::rc::Rc;
 pub use explain::{Explained, explain};
 pub use record::Record;
 pub use step::{
-    BodyStep, ChunkStep, Ending, HeadStep, RateLimitCall, RateLimitReply, RequestHead, ResponseHead,
-    ResponseStep, ResultStep,
+    BodyStep, Cause, ChunkStep, Ended, Ending, HeadStep, RateLimitCall, RateLimitReply, RequestHead,
+    ResponseHead, ResponseStep, ResultStep,
 };
 
 pub use crate::http::{HeaderEdit, HeaderLines, LocalReply};
@@ -29,6 +33,8 @@ pub use crate::identity::VerifiedJwt;
 pub use crate::time::UnixNanos;
 
 use crate::answer::Answers;
+use crate::binding::{Owner, Secrets};
+use crate::breaker::Permit;
 use crate::decide::{Judgement, Refusal};
 use crate::identity::Caller;
 use crate::mcp::call::Object;
@@ -49,16 +55,18 @@ pub struct Engine {
     advertised: Advertised,
     book: Book,
     limits_said: LimitsSaid,
+    secrets: Secrets,
 }
 
 impl Engine {
-    /// An engine for this policy.
-    pub fn new(policy: Policy) -> Rc<Engine> {
+    /// An engine for this policy, with what binds sessions and tasks to keys.
+    pub fn new(policy: Policy, secrets: Secrets) -> Rc<Engine> {
         Rc::new(Engine {
             book: Book::new(&policy),
             policy,
             advertised: Advertised::new(),
             limits_said: LimitsSaid::default(),
+            secrets,
         })
     }
 
@@ -70,6 +78,23 @@ impl Engine {
     /// Its quotas and budgets.
     pub fn book(&self) -> &Book {
         &self.book
+    }
+
+    /// Whose a caller's sessions and tasks on a server are.
+    fn owner<'a>(&'a self, server: ServerId, caller: &'a Caller) -> Owner<'a> {
+        Owner {
+            server: &self.policy.server(server).name,
+            key: &self.policy.key(caller.key).name,
+            subject: caller.subject.as_deref(),
+        }
+    }
+
+    fn open_session<'v>(&self, server: ServerId, caller: &Caller, presented: &'v [u8]) -> Option<&'v [u8]> {
+        self.secrets.open_session(&self.owner(server, caller), presented)
+    }
+
+    fn tag_session(&self, server: ServerId, caller: &Caller, id: &[u8]) -> Vec<u8> {
+        self.secrets.tag_session(&self.owner(server, caller), id)
     }
 }
 
@@ -108,6 +133,10 @@ struct Waiting {
     /// The lines of `Mcp-Method` and `Mcp-Name`.
     mirrors: Vec<(Vec<u8>, Vec<u8>)>,
     would_deny: Option<Refusal>,
+    /// The session, as the server knows it.
+    session: Option<Vec<u8>>,
+    /// The trace that the headers name.
+    trace: Option<[u8; 32]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +156,16 @@ struct Forwarded {
     /// The id token of a request.
     id: Option<String>,
     stream: Option<stream::Stream>,
+    /// The tool called, or the one whose task this is about.
+    tool: Option<Rc<str>>,
+    /// When it went on.
+    started: UnixNanos,
+    /// What goes on in place of the body that came.
+    body: Option<Vec<u8>>,
+    /// What its breaker is to be told of.
+    permit: Option<Permit>,
+    /// What is known of its answer.
+    learned: outcome::Learned,
     /// What was charged for it.
     charged: Option<Box<Charged>>,
 }
@@ -179,7 +218,7 @@ impl Exchange {
     }
 
     /// The head of the request.
-    pub fn request_head(&mut self, head: &RequestHead<'_>, now: UnixNanos) -> HeadStep {
+    pub fn request_head(&mut self, head: &RequestHead<'_>, store: &dyn Store, now: UnixNanos) -> HeadStep {
         let engine = Rc::clone(&self.engine);
         match head::judge(&engine, head, now, &mut self.record) {
             head::Judged::Ignore => {
@@ -188,7 +227,7 @@ impl Exchange {
             }
             head::Judged::Reply(reason, reply) => HeadStep::Reply(self.answered(reason, reply)),
             head::Judged::Accepted { edits, waiting } if head.end_of_stream => {
-                match self.forward_bodiless(&waiting) {
+                match self.forward_bodiless(&waiting, store, now) {
                     None => HeadStep::Forward(edits),
                     Some(reply) => HeadStep::Reply(reply),
                 }
@@ -225,14 +264,14 @@ impl Exchange {
                 let reply = answers.plain(400, Reason::Malformed, "This HTTP method takes no body.");
                 return BodyStep::Reply(self.answered(Reason::Malformed, reply));
             }
-            return match self.forward_bodiless(&waiting) {
+            return match self.forward_bodiless(&waiting, store, now) {
                 None => BodyStep::Forward(Vec::new()),
                 Some(reply) => BodyStep::Reply(reply),
             };
         }
         let engine = Rc::clone(&self.engine);
-        let judged = message::judge(&engine, &waiting, body, store, &mut ());
-        self.conclude(&waiting, judged, store, now)
+        let judged = message::judge(&engine, &waiting, body, store, now, &mut ());
+        self.conclude(&waiting, body, judged, store, now)
     }
 
     /// The request body did not arrive in time.
@@ -259,7 +298,12 @@ impl Exchange {
     }
 
     /// Lets a request without a body go, if its verb takes none.
-    fn forward_bodiless(&mut self, waiting: &Waiting) -> Option<LocalReply> {
+    fn forward_bodiless(
+        &mut self,
+        waiting: &Waiting,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> Option<LocalReply> {
         let asked = match waiting.verb {
             Verb::Get => Asked::Listen,
             Verb::Delete => Asked::End,
@@ -269,14 +313,19 @@ impl Exchange {
             }
         };
         self.note_would_deny(waiting.would_deny.as_ref());
-        self.forward(Box::new(forwarded(waiting, Era::Legacy, asked, None)));
-        None
+        let mut forwarded = Box::new(forwarded(waiting, Era::Legacy, asked, None));
+        let spared = self.spared(&mut forwarded, store, now);
+        if spared.is_none() {
+            self.forward(forwarded, now);
+        }
+        spared
     }
 
     /// Records the verdict on a message and carries it out.
     fn conclude(
         &mut self,
         waiting: &Waiting,
+        body: &[u8],
         judged: message::Judged<'_>,
         store: &dyn Store,
         now: UnixNanos,
@@ -288,20 +337,17 @@ impl Exchange {
                 self.record.detail = Some(rejected.message);
                 BodyStep::Reply(self.answered(rejected.reason, reply))
             }
-            message::Judged::Response { id } => {
+            message::Judged::Response { id, .. } => {
                 self.note_would_deny(waiting.would_deny.as_ref());
-                self.forward(Box::new(forwarded(
-                    waiting,
-                    Era::Legacy,
-                    Asked::Nothing,
-                    Some(id.to_owned()),
-                )));
-                BodyStep::Forward(Vec::new())
+                let id = Some(id.to_owned());
+                let forwarded = forwarded(waiting, Era::Legacy, Asked::Nothing, id);
+                self.send(Box::new(forwarded), store, now)
             }
             message::Judged::Call {
                 revision,
                 call,
                 id,
+                envelope,
                 judgement,
             } => {
                 let Judgement { refused, would_deny } = judgement;
@@ -315,17 +361,41 @@ impl Exchange {
                     (Some(_), Some(m)) => m.list.map_or(Asked::Request, Asked::List),
                     (Some(_), None) => Asked::Request,
                 };
-                let forwarded = Box::new(forwarded(waiting, revision.era(), asked, id.map(str::to_owned)));
-                match &call.object {
-                    Object::Tool { name, .. } if asked == Asked::Call => {
-                        self.charge(forwarded, name, store, now)
-                    }
-                    _ => {
-                        self.forward(forwarded);
-                        BodyStep::Forward(Vec::new())
+                let mut forwarded = forwarded(waiting, revision.era(), asked, id.map(str::to_owned));
+                if let (Object::Tool { name, .. }, Asked::Call) = (&call.object, asked) {
+                    forwarded.tool = Some(Rc::from(&**name));
+                }
+                match edits::of(&self.engine, waiting, body, &envelope) {
+                    Ok(body) => forwarded.body = body,
+                    Err(error) => {
+                        let reply = self.fault();
+                        self.record.detail = Some(format!("editing the body: {error}"));
+                        return BodyStep::Reply(reply);
                     }
                 }
+                self.send(Box::new(forwarded), store, now)
             }
+        }
+    }
+
+    /// Lets a message go that every check let pass, unless its server is spared or a limit is used up.
+    fn send(&mut self, mut forwarded: Box<Forwarded>, store: &dyn Store, now: UnixNanos) -> BodyStep {
+        if let Some(reply) = self.spared(&mut forwarded, store, now) {
+            return BodyStep::Reply(reply);
+        }
+        if forwarded.asked == Asked::Call {
+            return self.charge(forwarded, store, now);
+        }
+        self.go(forwarded, now)
+    }
+
+    fn go(&mut self, mut forwarded: Box<Forwarded>, now: UnixNanos) -> BodyStep {
+        let body = forwarded.body.take();
+        self.forward(forwarded, now);
+        let edits = Vec::new();
+        match body {
+            None => BodyStep::Forward(edits),
+            Some(body) => BodyStep::Rewrite { edits, body },
         }
     }
 
@@ -340,7 +410,8 @@ impl Exchange {
         self.answered(refusal.reason, reply)
     }
 
-    fn forward(&mut self, forwarded: Box<Forwarded>) {
+    fn forward(&mut self, mut forwarded: Box<Forwarded>, now: UnixNanos) {
+        forwarded.started = now;
         self.record.decision = Some(Reason::Allowed);
         self.state = State::Forwarded(forwarded);
     }
@@ -378,6 +449,11 @@ fn forwarded(waiting: &Waiting, era: Era, asked: Asked, id: Option<String>) -> F
         asked,
         id,
         stream: None,
+        tool: None,
+        started: UnixNanos::default(),
+        body: None,
+        permit: None,
+        learned: outcome::Learned::default(),
         charged: None,
     }
 }

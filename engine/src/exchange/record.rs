@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use crate::outcome::Outcome;
 use crate::reason::Reason;
 
 /// The record of one exchange; grows as the exchange goes on.
@@ -38,6 +39,16 @@ pub struct Record {
     pub cost_micros: Option<u64>,
     /// Compare-and-swaps that met another worker's, if any did.
     pub store_conflicts: Option<u32>,
+    /// What came of the request, if it went on.
+    pub outcome: Option<Outcome>,
+    /// Bytes of response body that the server sent.
+    pub result_bytes: Option<u64>,
+    /// About how many tokens a model would read: a quarter of the bytes of the message that holds the answer.
+    pub result_tokens: Option<u64>,
+    /// From the verdict to the head of the answer, in milliseconds.
+    pub first_byte_ms: Option<u64>,
+    /// From the verdict to the end of the answer, in milliseconds.
+    pub duration_ms: Option<u64>,
     /// What the rate limit service said: `within`, `over`, or what went wrong.
     pub rate_limit: Option<String>,
 }
@@ -62,6 +73,7 @@ impl Record {
             ("toolgate.protocol", self.protocol.map(str::as_bytes)),
             ("toolgate.session", self.session.as_deref()),
             ("toolgate.limit", self.limit.as_deref().map(str::as_bytes)),
+            ("toolgate.outcome", self.outcome.map(|o| o.as_str().as_bytes())),
             (
                 "toolgate.rate_limit",
                 self.rate_limit.as_deref().map(str::as_bytes),
@@ -73,11 +85,18 @@ impl Record {
     }
 
     fn numbers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, [u8]>)> {
+        let code = self.outcome.and_then(Outcome::code);
         [
             ("toolgate.cost_micros", self.cost_micros),
             ("toolgate.store_conflicts", self.store_conflicts.map(u64::from)),
+            ("toolgate.result_bytes", self.result_bytes),
+            ("toolgate.result_tokens", self.result_tokens),
+            ("toolgate.first_byte_ms", self.first_byte_ms),
+            ("toolgate.duration_ms", self.duration_ms),
         ]
         .into_iter()
-        .filter_map(|(name, value)| value.map(|value| (name, Cow::Owned(value.to_string().into_bytes()))))
+        .filter_map(|(name, value)| value.map(|value| (name, value.to_string())))
+        .chain(code.map(|code| ("toolgate.outcome_code", code.to_string())))
+        .map(|(name, value)| (name, Cow::Owned(value.into_bytes())))
     }
 }

@@ -1,9 +1,10 @@
 //! The way back: which answers pass, which are filtered, which cannot be used.
 
+use super::head::SESSION_ID;
 use super::stream::Stream;
 use super::{
     Asked, ChunkStep, Engine, Exchange, Forwarded, HeaderEdit, LocalReply, ResponseHead, ResponseStep,
-    ResultStep, State,
+    ResultStep, State, UnixNanos,
 };
 use crate::answer::{Answers, DECISION_HEADER};
 use crate::decide::item_access;
@@ -12,6 +13,7 @@ use crate::list::{self, Filtered, Keep};
 use crate::mcp::headers::{self, Single, essence, single};
 use crate::mcp::method::List;
 use crate::mcp::revision::Era;
+use crate::outcome::{self, Outcome, Reply};
 use crate::policy::{Hold, Schemas};
 use crate::reason::Reason;
 use crate::store::Store;
@@ -25,8 +27,9 @@ const BODY_HEADERS: &[&str] = &["content-digest", "repr-digest", "digest", "cont
 
 impl Exchange {
     /// The head of the response, whoever wrote it.
-    pub fn response_head(&mut self, head: &ResponseHead<'_>) -> ResponseStep {
-        let policy = self.engine.policy();
+    pub fn response_head(&mut self, head: &ResponseHead<'_>, now: UnixNanos) -> ResponseStep {
+        let engine = std::rc::Rc::clone(&self.engine);
+        let policy = engine.policy();
         let (decision_header, hold) = (policy.decision_header(), policy.hold());
         let result_bytes = policy.limits().result_bytes;
         let forwarded = match &mut self.state {
@@ -39,16 +42,23 @@ impl Exchange {
             State::Waiting(_) | State::Asking(_) => return ResponseStep::Pass(unstamp(head)),
             State::New | State::Finished => return ResponseStep::Pass(Vec::new()),
         };
-        let mut edits = stamp(head, decision_header, forwarded.era);
+        forwarded.learned.head(status(head), now);
+        let mut edits = stamp(head, decision_header);
+        edits.extend(bind_session(&engine, head, forwarded));
         let action = match judge_head(head, forwarded, result_bytes) {
             Ok(action) => action,
-            Err(fault) => {
-                let reply = self.upstream_fault(&fault);
+            Err((outcome, fault)) => {
+                forwarded.learned.useless(outcome);
+                let reply = self.upstream_fault(fault);
                 return ResponseStep::Replace(reply);
             }
         };
         match action {
             Action::Pass => ResponseStep::Pass(edits),
+            Action::Read => {
+                forwarded.learned.read(forwarded.id.as_deref());
+                ResponseStep::Stream(edits)
+            }
             Action::Stream => {
                 forwarded.stream = Some(Stream::new(result_bytes));
                 edits.extend(body_edits(head, true));
@@ -64,29 +74,31 @@ impl Exchange {
     /// The held response body has grown to this many bytes.
     pub fn response_size(&mut self, held: usize) -> Option<ResultStep> {
         let limit = self.engine.policy().limits().result_bytes;
-        (held > limit).then(|| self.unusable(TOO_LARGE))
+        (held > limit).then(|| self.unusable(Outcome::TooLarge, TOO_LARGE))
     }
 
     /// The whole held response body.
-    pub fn response_body(&mut self, body: &[u8], store: &dyn Store) -> ResultStep {
+    pub fn response_body(&mut self, body: &[u8], store: &dyn Store, now: UnixNanos) -> ResultStep {
         if let Some(step) = self.response_size(body.len()) {
             return step;
         }
         let engine = std::rc::Rc::clone(&self.engine);
-        let State::Forwarded(forwarded) = &self.state else {
-            return self.unusable("it came unasked");
+        let State::Forwarded(forwarded) = &mut self.state else {
+            return self.unusable(Outcome::Malformed, "it came unasked");
         };
         let Ok(message) = json::parse_answer(body, &list::LIMITS) else {
-            return self.unusable("it is not valid JSON");
+            return self.unusable(Outcome::Malformed, "it is not valid JSON");
         };
-        if message.kind() != Kind::Object
-            || (message.get("result").is_none() && message.get("error").is_none())
-        {
-            return self.unusable("it is not a JSON-RPC response");
-        }
+        let outcome = match outcome::reply(message, forwarded.id.as_deref()) {
+            Reply::Own(outcome) => outcome,
+            // Some clients take it all the same.
+            Reply::Foreign => Outcome::Malformed,
+            Reply::None => return self.unusable(Outcome::Malformed, "it is not a JSON-RPC response"),
+        };
         if !answers(forwarded.asked, message) {
-            return self.unusable("it is not a list");
+            return self.unusable(Outcome::Malformed, "it is not a list");
         }
+        forwarded.learned.answer(outcome, body.len() as u64, now);
         match filter_message(&engine, forwarded, message, store) {
             Filtered::Unchanged => ResultStep::Keep,
             Filtered::Changed(body) => {
@@ -103,11 +115,15 @@ impl Exchange {
     }
 
     /// One window of a streamed response body.
-    pub fn response_chunk(&mut self, window: &[u8], store: &dyn Store) -> ChunkStep {
+    pub fn response_chunk(&mut self, window: &[u8], store: &dyn Store, now: UnixNanos) -> ChunkStep {
         let engine = std::rc::Rc::clone(&self.engine);
         let State::Forwarded(forwarded) = &mut self.state else {
             return ChunkStep::Rewrite(Vec::new());
         };
+        if let Some(reader) = &mut forwarded.learned.reader {
+            reader.push(window);
+            return ChunkStep::Keep;
+        }
         let Some(mut stream) = forwarded.stream.take() else {
             return ChunkStep::Rewrite(Vec::new());
         };
@@ -119,14 +135,32 @@ impl Exchange {
         if stream.failed() {
             self.record.decision = Some(Reason::Upstream);
         }
-        if let State::Forwarded(forwarded) = &mut self.state {
-            forwarded.stream = Some(stream);
-        }
+        self.take_stream_in(stream, store, now);
         step
     }
 
+    /// Learns what a stream has shown so far.
+    fn take_stream_in(&mut self, stream: Stream, store: &dyn Store, now: UnixNanos) {
+        let State::Forwarded(mut forwarded) = std::mem::replace(&mut self.state, State::Finished) else {
+            return;
+        };
+        if let Some((outcome, bytes)) = stream.answer()
+            && forwarded.learned.known().is_none()
+        {
+            forwarded.learned.answer(outcome, bytes, now);
+            // The stream may stay open for long.
+            let took = now.since(forwarded.started);
+            self.report(&mut forwarded, Some(outcome), took, store, now);
+        }
+        forwarded.stream = Some(stream);
+        self.state = State::Forwarded(forwarded);
+    }
+
     /// The answer cannot be used; the head may be gone already.
-    fn unusable(&mut self, why: &str) -> ResultStep {
+    fn unusable(&mut self, outcome: Outcome, why: &str) -> ResultStep {
+        if let State::Forwarded(forwarded) = &mut self.state {
+            forwarded.learned.useless(outcome);
+        }
         let hold = self.engine.policy().hold();
         let reply = self.upstream_fault(why);
         match hold {
@@ -154,12 +188,19 @@ impl Exchange {
 const TOO_LARGE: &str = "it is too large";
 
 enum Action {
+    /// Nothing of it matters.
     Pass,
+    /// It passes and is read along.
+    Read,
+    /// It is filtered event by event.
     Stream,
+    /// It is held to be judged as a whole.
     Await,
 }
 
-fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usize) -> Result<Action, String> {
+type Fault = (Outcome, &'static str);
+
+fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usize) -> Result<Action, Fault> {
     let lines = head.headers;
     let media_type = match single(lines, "content-type") {
         Single::One(value) => essence(value),
@@ -169,26 +210,45 @@ fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usiz
     let success = is_success(head);
     let is_events = media_type.as_deref() == Some(EVENTS);
     if encoded && !head.end_of_stream && (success || is_events) {
-        return Err("it is compressed although nothing compressed was asked for".to_owned());
+        let why = "it is compressed although nothing compressed was asked for";
+        return Err((Outcome::Malformed, why));
     }
     if is_events && !head.end_of_stream {
         return Ok(Action::Stream);
     }
+    let is_json = media_type.as_deref() == Some(JSON) && !head.end_of_stream;
+    let answers_request = matches!(forwarded.asked, Asked::Call | Asked::Request | Asked::List(_));
     if !success {
+        let readable = answers_request && is_json && !encoded;
+        return Ok(if readable { Action::Read } else { Action::Pass });
+    }
+    if forwarded.asked == Asked::Listen {
+        return Err((Outcome::Malformed, "a stream of events was asked for"));
+    }
+    if !answers_request {
         return Ok(Action::Pass);
     }
-    let is_json = media_type.as_deref() == Some(JSON) && !head.end_of_stream;
-    match forwarded.asked {
-        Asked::Nothing | Asked::End => Ok(Action::Pass),
-        Asked::Listen => Err("a stream of events was asked for".to_owned()),
-        Asked::Call | Asked::Request | Asked::List(_) if !is_json => {
-            Err("it is neither JSON nor a stream of events".to_owned())
-        }
-        Asked::Call | Asked::Request => Ok(Action::Pass),
-        Asked::List(_) => match single(lines, "content-length") {
-            Single::One(value) if exceeds(value, result_bytes) => Err(TOO_LARGE.to_owned()),
-            Single::One(_) | Single::Absent | Single::Repeated => Ok(Action::Await),
-        },
+    if !is_json {
+        let accepted = matches!(single(lines, ":status"), Single::One(b"202"));
+        let outcome = if accepted {
+            Outcome::Accepted
+        } else {
+            Outcome::Malformed
+        };
+        return Err((outcome, "it is neither JSON nor a stream of events"));
+    }
+    match single(lines, "content-length") {
+        Single::One(value) if exceeds(value, result_bytes) => Err((Outcome::TooLarge, TOO_LARGE)),
+        // Without a length it may still turn out too large, and then the client has to be told so.
+        Single::One(_) if matches!(forwarded.asked, Asked::Call | Asked::Request) => Ok(Action::Read),
+        Single::One(_) | Single::Absent | Single::Repeated => Ok(Action::Await),
+    }
+}
+
+fn status(head: &ResponseHead<'_>) -> Option<u16> {
+    match single(head.headers, ":status") {
+        Single::One(status) => std::str::from_utf8(status).ok()?.parse().ok(),
+        Single::Absent | Single::Repeated => None,
     }
 }
 
@@ -204,7 +264,7 @@ fn exceeds(content_length: &[u8], limit: usize) -> bool {
 }
 
 /// What every forwarded answer carries and does not carry.
-fn stamp(head: &ResponseHead<'_>, decision_header: bool, era: Era) -> Vec<HeaderEdit> {
+fn stamp(head: &ResponseHead<'_>, decision_header: bool) -> Vec<HeaderEdit> {
     let mut edits = Vec::new();
     if decision_header {
         edits.push(HeaderEdit::Set(
@@ -214,10 +274,21 @@ fn stamp(head: &ResponseHead<'_>, decision_header: bool, era: Era) -> Vec<Header
     } else {
         edits.extend(unstamp(head));
     }
-    if era == Era::Modern && headers::has(head.headers, "mcp-session-id") {
-        edits.push(HeaderEdit::Remove("mcp-session-id".to_owned()));
-    }
     edits
+}
+
+/// Ties the session that a server names to the caller. What nobody can read in one way, and what 2026-07-28 does not
+/// have, goes.
+fn bind_session(engine: &Engine, head: &ResponseHead<'_>, forwarded: &Forwarded) -> Option<HeaderEdit> {
+    let name = SESSION_ID.to_owned();
+    match single(head.headers, SESSION_ID) {
+        Single::Absent => None,
+        Single::One(id) if forwarded.era == Era::Legacy && id.iter().all(u8::is_ascii_graphic) => {
+            let tagged = engine.tag_session(forwarded.server, &forwarded.caller, id);
+            Some(HeaderEdit::Set(name, tagged))
+        }
+        Single::One(_) | Single::Repeated => Some(HeaderEdit::Remove(name)),
+    }
 }
 
 /// Takes away a decision that is not ours.

@@ -61,6 +61,13 @@ pub enum BodyStep {
     /// Let head and body go, byte for byte. The edits apply only while the head is still held;
     /// they are empty with [`Hold::Body`].
     Forward(Vec<HeaderEdit>),
+    /// The same with another body of the same length, so that no header has to change.
+    Rewrite {
+        /// Empty with [`Hold::Body`].
+        edits: Vec<HeaderEdit>,
+        /// Takes the place of the whole held body.
+        body: Vec<u8>,
+    },
     /// Answer this, send nothing (more) upstream.
     Reply(LocalReply),
 }
@@ -91,13 +98,52 @@ pub enum RateLimitReply<'a> {
     TimedOut,
 }
 
-/// How an exchange ended.
+/// How an exchange ended. Asked only for what is needed: a host may have to look it up.
+pub trait Ending {
+    /// Bytes of response body that came from the upstream.
+    fn result_bytes(&self) -> u64;
+    /// Whether the request may have reached a server. `false` only where that is certain.
+    fn reached(&self) -> bool;
+    /// What ended it.
+    fn cause(&self) -> Cause;
+}
+
+/// What ended an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
+pub enum Cause {
+    /// The response came to its end, whoever wrote it.
+    Complete,
+    /// There was no connection to the server, or it broke.
+    Reset,
+    /// The server took too long.
+    Timeout,
+    /// The client left.
+    ClientGone,
+}
+
+/// An ending that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
     /// Bytes of response body that came from the upstream.
     pub result_bytes: u64,
-    /// Whether the request may have reached a server. `false` only where that is certain.
+    /// Whether the request may have reached a server.
     pub reached: bool,
+    /// What ended it.
+    pub cause: Cause,
+}
+
+impl Ending for Ended {
+    fn result_bytes(&self) -> u64 {
+        self.result_bytes
+    }
+
+    fn reached(&self) -> bool {
+        self.reached
+    }
+
+    fn cause(&self) -> Cause {
+        self.cause
+    }
 }
 
 /// After the response's head.

@@ -1,17 +1,16 @@
 //! A response stream, filtered event by event.
 
 use super::ChunkStep;
-use crate::json::{self, Value};
+use crate::json::{self, Kind, Value};
 use crate::list::{self, Filtered};
+use crate::outcome::{Outcome, Reader, Reply, is_plain_notification};
 use crate::sse::{Decoder, Event, Item, PLACEHOLDER, rewrite};
 
 /// The state of one stream.
 #[derive(Debug)]
 pub(super) struct Stream {
     decoder: Decoder,
-    /// The request was answered in the server's stead: nothing more goes out.
-    closed: bool,
-    failed: bool,
+    watch: Watch,
 }
 
 impl Stream {
@@ -19,91 +18,193 @@ impl Stream {
     pub(super) fn new(max_event_bytes: usize) -> Stream {
         Stream {
             decoder: Decoder::new(max_event_bytes),
-            closed: false,
-            failed: false,
+            watch: Watch {
+                request: None,
+                stripped: &[],
+                answer: None,
+                event_id: false,
+                closed: false,
+                failed: false,
+            },
         }
+    }
+
+    /// It is the stream of the request with this id token: it carries one response, to that.
+    pub(super) fn of_request(mut self, id: &str) -> Stream {
+        self.watch.request = Some(Reader::new(Some(id)));
+        self
+    }
+
+    /// Requests of the server with these methods are left out.
+    pub(super) fn without(mut self, methods: &'static [&'static str]) -> Stream {
+        self.watch.stripped = methods;
+        self
     }
 
     /// Whether an event could not be used.
     pub(super) fn failed(&self) -> bool {
-        self.failed
+        self.watch.failed
+    }
+
+    /// What came of the request whose stream this is, as soon as that is known, and the bytes of the message that
+    /// said so: 0 if that could not be used.
+    pub(super) fn answer(&self) -> Option<(Outcome, u64)> {
+        self.watch.answer
+    }
+
+    /// Whether the stream can be resumed behind an event.
+    /// <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery>
+    pub(super) fn saw_event_id(&self) -> bool {
+        self.watch.event_id
     }
 
     /// One window: complete events go out, filtered; an incomplete one waits for its rest, and at
     /// the end of the stream is dropped, as every client would.
     ///
     /// An event that cannot be used is replaced by `replacement`, the answer to the request, and
-    /// ends the stream; without one (a stream that belongs to no request) only it is dropped.
+    /// ends the stream; without one (a stream that belongs to no request), and where the request has
+    /// its answer, only it is dropped.
     pub(super) fn push(
         &mut self,
         window: &[u8],
         replacement: Option<&[u8]>,
         mut filter: impl FnMut(Value<'_>) -> Filtered,
     ) -> ChunkStep {
-        if self.closed {
+        if self.watch.closed {
             return ChunkStep::Rewrite(Vec::new());
         }
-        let mut out = Vec::with_capacity(window.len());
-        let (mut closed, mut failed) = (false, self.failed);
-        self.decoder.push(window, &mut |item| {
-            if closed {
-                return;
-            }
-            let usable = match &item {
-                Item::Other(raw) => {
-                    out.extend_from_slice(raw);
-                    true
-                }
-                Item::TooLarge => false,
-                Item::Event(event) => pass_event(event, &mut filter, &mut out),
-            };
-            if usable {
-                return;
-            }
-            failed = true;
-            match replacement {
-                Some(answer) => {
-                    out.extend_from_slice(b"event: message\ndata: ");
-                    out.extend_from_slice(answer);
-                    out.extend_from_slice(b"\n\n");
-                    closed = true;
-                }
-                None => out.extend_from_slice(PLACEHOLDER),
-            }
+        let mut out = Output::new(window);
+        let Stream { decoder, watch } = self;
+        decoder.push(window, &mut |item| {
+            watch.item(item, replacement, &mut filter, &mut out)
         });
-        (self.closed, self.failed) = (closed, failed);
-        if out == window {
-            ChunkStep::Keep
-        } else {
-            ChunkStep::Rewrite(out)
-        }
+        out.step()
     }
 }
 
-/// Writes an event out; `false` if it cannot be used.
-fn pass_event(event: &Event<'_>, filter: &mut impl FnMut(Value<'_>) -> Filtered, out: &mut Vec<u8>) -> bool {
-    // Clients dispatch MCP messages only from events without a name or named "message"; an empty
-    // one only carries its id.
-    let is_message = event.name.as_deref().is_none_or(|name| name == "message");
-    if event.data.is_empty() {
-        out.extend_from_slice(event.raw);
-        return true;
+/// What is known of a stream besides its incomplete event.
+#[derive(Debug)]
+struct Watch {
+    /// Knows the responses to the request whose stream this is.
+    request: Option<Reader>,
+    stripped: &'static [&'static str],
+    answer: Option<(Outcome, u64)>,
+    /// The last event with an id did not take it back.
+    event_id: bool,
+    /// The request was answered in the server's stead: nothing more goes out.
+    closed: bool,
+    failed: bool,
+}
+
+/// What becomes of an event.
+enum Fate {
+    Pass,
+    Rewrite(Vec<u8>),
+    Drop,
+    /// It cannot be used.
+    Fail,
+}
+
+impl Watch {
+    fn item(
+        &mut self,
+        item: Item<'_>,
+        replacement: Option<&[u8]>,
+        filter: &mut impl FnMut(Value<'_>) -> Filtered,
+        out: &mut Output<'_>,
+    ) {
+        if self.closed {
+            return;
+        }
+        let event = match item {
+            Item::Other(raw) => return out.same(raw),
+            Item::TooLarge => return self.fail(Outcome::TooLarge, replacement, out),
+            Item::Event(event) => event,
+        };
+        if let Some(id) = event.id {
+            self.event_id = !id.is_empty();
+        }
+        match self.judge(&event, filter) {
+            Fate::Pass => out.same(event.raw),
+            Fate::Rewrite(data) => rewrite(&event, &data, out.different(event.raw.len())),
+            Fate::Drop => out.different(0).extend_from_slice(PLACEHOLDER),
+            Fate::Fail => self.fail(Outcome::Malformed, replacement, out),
+        }
     }
-    match json::parse_answer(&event.data, &list::LIMITS) {
-        Ok(message) => {
-            match filter(message) {
-                Filtered::Unchanged => out.extend_from_slice(event.raw),
-                Filtered::Changed(data) => rewrite(event, &data, out),
+
+    fn judge(&mut self, event: &Event<'_>, filter: &mut impl FnMut(Value<'_>) -> Filtered) -> Fate {
+        // An empty event only carries its id. And of notifications, which are most of a long stream,
+        // none is left out or changed unless it is about a task.
+        if event.data.is_empty() || is_plain_notification(&event.data) {
+            return Fate::Pass;
+        }
+        // Clients dispatch MCP messages only from events without a name or named "message".
+        let is_message = event.name.as_deref().is_none_or(|name| name == "message");
+        let Ok(message) = json::parse_answer(&event.data, &list::LIMITS) else {
+            return match is_message {
+                true => Fate::Fail,
+                // Some clients do not look at the name: to them, this could be the list that we cannot read.
+                false if starts_like_message(&event.data) => Fate::Drop,
+                false => Fate::Pass,
+            };
+        };
+        match self.learn(message, is_message, event.data.len() as u64) {
+            Fate::Pass => match filter(message) {
+                Filtered::Unchanged => Fate::Pass,
+                Filtered::Changed(data) => Fate::Rewrite(data),
+            },
+            fate => fate,
+        }
+    }
+
+    /// Whether a message may come at all, and what it says about the request. Of an array, which is
+    /// no message of a revision that is spoken here, all goes or nothing.
+    fn learn(&mut self, message: Value<'_>, is_message: bool, bytes: u64) -> Fate {
+        let batch = message.as_array().into_iter().flat_map(|batch| batch.elements());
+        let single = (message.kind() != Kind::Array).then_some(message);
+        let mut own = None;
+        for message in batch.chain(single) {
+            if self.is_stripped(message) {
+                return Fate::Drop;
             }
-            true
+            let reply = self.request.as_ref().map(|request| request.reply(message));
+            match reply {
+                None | Some(Reply::None) => {}
+                // It has its answer: what else looks like one is not for this request.
+                Some(_) if self.answer.is_some() => return Fate::Drop,
+                Some(Reply::Foreign) => {}
+                Some(Reply::Own(_)) if own.is_some() => return Fate::Fail,
+                Some(Reply::Own(outcome)) => own = Some(outcome),
+            }
         }
-        // Some clients do not look at the name: to them, this could be the list that we cannot read.
-        Err(_) if !is_message => {
-            let harmless = !starts_like_message(&event.data);
-            out.extend_from_slice(if harmless { event.raw } else { PLACEHOLDER });
-            true
+        if let (Some(outcome), true) = (own, is_message) {
+            self.answer = Some((outcome, bytes));
         }
-        Err(_) => false,
+        Fate::Pass
+    }
+
+    fn is_stripped(&self, message: Value<'_>) -> bool {
+        if self.stripped.is_empty() {
+            return false;
+        }
+        let method = message.get("method").and_then(|method| method.as_str());
+        method.is_some_and(|method| self.stripped.contains(&&*method)) && message.get("id").is_some()
+    }
+
+    /// An event cannot be used.
+    fn fail(&mut self, outcome: Outcome, replacement: Option<&[u8]>, out: &mut Output<'_>) {
+        self.failed = true;
+        let out = out.different(replacement.map_or(0, <[u8]>::len));
+        match replacement {
+            Some(answer) if self.answer.is_none() => {
+                out.extend_from_slice(b"event: message\ndata: ");
+                out.extend_from_slice(answer);
+                out.extend_from_slice(b"\n\n");
+                self.closed = true;
+                self.answer = Some((outcome, 0));
+            }
+            _ => out.extend_from_slice(PLACEHOLDER),
+        }
     }
 }
 
@@ -111,4 +212,54 @@ fn pass_event(event: &Event<'_>, filter: &mut impl FnMut(Value<'_>) -> Filtered,
 fn starts_like_message(data: &[u8]) -> bool {
     let first = data.iter().find(|byte| !byte.is_ascii_whitespace());
     matches!(first, Some(b'{' | b'[' | 0xef))
+}
+
+/// What goes out for one window, not copied while it is the window itself.
+struct Output<'w> {
+    window: &'w [u8],
+    /// So many bytes of it go out as they are.
+    same: usize,
+    /// Everything that goes out, once that differs.
+    copy: Option<Vec<u8>>,
+}
+
+impl<'w> Output<'w> {
+    fn new(window: &'w [u8]) -> Self {
+        Output {
+            window,
+            same: 0,
+            copy: None,
+        }
+    }
+
+    /// Appends bytes of the stream, which usually are the next ones of the window.
+    fn same(&mut self, bytes: &[u8]) {
+        if self.copy.is_none() {
+            let end = self.same + bytes.len();
+            let next = self.window.get(self.same..end);
+            if next.is_some_and(|next| std::ptr::eq(next, bytes) || (next.len() < 4 && next == bytes)) {
+                self.same = end;
+                return;
+            }
+        }
+        self.different(bytes.len()).extend_from_slice(bytes);
+    }
+
+    /// Where to append about `more` bytes that are not the next ones of the window.
+    fn different(&mut self, more: usize) -> &mut Vec<u8> {
+        let (same, rest) = self.window.split_at_checked(self.same).unwrap_or_default();
+        self.copy.get_or_insert_with(|| {
+            let mut copy = Vec::with_capacity(same.len() + more + rest.len());
+            copy.extend_from_slice(same);
+            copy
+        })
+    }
+
+    fn step(self) -> ChunkStep {
+        match self.copy {
+            Some(copy) => ChunkStep::Rewrite(copy),
+            None if self.same == self.window.len() => ChunkStep::Keep,
+            None => ChunkStep::Rewrite(self.window.get(..self.same).unwrap_or(&[]).to_vec()),
+        }
+    }
 }

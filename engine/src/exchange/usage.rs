@@ -77,7 +77,7 @@ impl Exchange {
             Answer::Within => {
                 self.measures.rate_limit_service(Outcome::Within);
                 self.record.rate_limit = Some("within".to_owned());
-                self.ask(*asking)
+                self.ask(*asking, now)
             }
             Answer::Over(over) => {
                 self.measures.rate_limit_service(Outcome::Over);
@@ -96,49 +96,10 @@ impl Exchange {
         }
     }
 
-    /// Whether [`Exchange::finish`] has something to do: then it must be called when the exchange ends.
-    pub fn settles(&self) -> bool {
-        self.unsettled.is_some() || self.state.settles()
-    }
-
-    /// The exchange has ended: gives back what was charged for nothing, and charges what the result costs.
-    pub fn finish(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos) {
-        self.tallied(store, |this, store| this.end(ending, store, now));
-    }
-
-    fn end(&mut self, ending: &Ending, store: &dyn Store, now: UnixNanos) {
-        let engine = Rc::clone(&self.engine);
-        let state = std::mem::replace(&mut self.state, State::Finished);
-        match self.unsettled.take().unwrap_or(state) {
-            State::Asking(asking) => {
-                let spent = engine.book.refund(&asking.receipt, store, now);
-                self.measure(&engine, &asking.bill, spent);
-                engine.book.unasked(&asking.asks, store);
-                self.record.rate_limit = Some("error: the caller left before the answer".to_owned());
-            }
-            State::Forwarded(mut forwarded) => {
-                let Some(charged) = forwarded.charged.take() else {
-                    return;
-                };
-                let spent = if ending.reached {
-                    let spent = engine.book.settle(&charged.bill, ending.result_bytes, store, now);
-                    self.record.cost_micros = charged.bill.cost_with(ending.result_bytes);
-                    spent
-                } else {
-                    self.record.cost_micros = self.record.cost_micros.and(Some(0));
-                    engine.book.refund_budgets(&charged.receipt, store, now)
-                };
-                self.measure(&engine, &charged.bill, spent);
-            }
-            State::New | State::Waiting(_) | State::Finished => {}
-        }
-    }
-
     /// Charges a call that is about to go on.
     pub(super) fn charge(
         &mut self,
         forwarded: Box<Forwarded>,
-        tool: &str,
         store: &dyn Store,
         now: UnixNanos,
     ) -> BodyStep {
@@ -146,15 +107,15 @@ impl Exchange {
         let caller = &forwarded.caller;
         // Enforcement would have refused the call before it was charged.
         if caller.mode == Mode::Shadow && self.record.would_deny.is_some() {
-            return self.go(forwarded);
+            return self.go(forwarded, now);
         }
         let Some(bill) = engine.book.bill(&quota::Call {
             key: caller.key,
             subject: caller.subject.as_deref(),
             server: engine.policy.server(forwarded.server),
-            tool,
+            tool: forwarded.tool.as_deref().unwrap_or_default(),
         }) else {
-            return self.go(forwarded);
+            return self.go(forwarded, now);
         };
         self.tallied(store, |this, store| {
             this.charge_bill(&engine, forwarded, bill, store, now)
@@ -171,7 +132,7 @@ impl Exchange {
     ) -> BodyStep {
         let receipt = match engine.book.charge(&bill, Scope::Local, store, now) {
             Ok(receipt) => receipt,
-            Err(stop) => return self.no(engine, forwarded, &stop.into(), now),
+            Err(stop) => return self.no(engine, forwarded, &stop.into(), store, now),
         };
         self.measure(engine, &bill, receipt.spent());
         if receipt.conflicts > 0 {
@@ -187,14 +148,49 @@ impl Exchange {
             Ok(mut asks) => {
                 asks.reverse();
                 asking.asks = asks;
-                self.ask(asking)
+                self.ask(asking, now)
             }
             Err(over) => self.take_back(engine, asking, &No::Over(over), store, now),
         }
     }
 
+    /// The exchange ended while the service was asked.
+    pub(super) fn unanswered_for_good(&mut self, asking: &mut Asking, store: &dyn Store, now: UnixNanos) {
+        let engine = Rc::clone(&self.engine);
+        let spent = engine.book.refund(&asking.receipt, store, now);
+        self.measure(&engine, &asking.bill, spent);
+        engine.book.unasked(&asking.asks, store);
+        self.record.rate_limit = Some("error: the caller left before the answer".to_owned());
+        self.report(&mut asking.forwarded, None, Duration::ZERO, store, now);
+    }
+
+    /// The exchange of a call that was charged has ended: gives back what was charged for nothing, and charges what the
+    /// result costs.
+    pub(super) fn settle(
+        &mut self,
+        charged: &Charged,
+        ending: &dyn Ending,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) {
+        let engine = Rc::clone(&self.engine);
+        let spent = if ending.reached() {
+            let bytes = ending.result_bytes();
+            self.record.cost_micros = charged.bill.cost_with(bytes);
+            engine.book.settle(&charged.bill, bytes, store, now)
+        } else {
+            self.record.cost_micros = self.record.cost_micros.and(Some(0));
+            engine.book.refund_budgets(&charged.receipt, store, now)
+        };
+        self.measure(&engine, &charged.bill, spent);
+    }
+
     /// Has the conflicts measured of what is done with the store.
-    fn tallied<T>(&mut self, store: &dyn Store, act: impl FnOnce(&mut Self, &dyn Store) -> T) -> T {
+    pub(super) fn tallied<T>(
+        &mut self,
+        store: &dyn Store,
+        act: impl FnOnce(&mut Self, &dyn Store) -> T,
+    ) -> T {
         let tally = Tally::new(store);
         let done = act(self, &tally);
         self.measures.store_conflicts(tally.conflicts());
@@ -218,7 +214,7 @@ impl Exchange {
     }
 
     /// Asks what is left to ask, or lets the call go.
-    fn ask(&mut self, asking: Asking) -> BodyStep {
+    fn ask(&mut self, asking: Asking, now: UnixNanos) -> BodyStep {
         if let Some(ask) = asking.asks.last() {
             // Whoever has a question has a service to ask; without one nothing may go on unasked.
             let Some(service) = self.engine.book.service() else {
@@ -243,12 +239,7 @@ impl Exchange {
         if bill.lines.iter().any(|line| line.budget) {
             forwarded.charged = Some(Box::new(Charged { bill, receipt }));
         }
-        self.go(forwarded)
-    }
-
-    fn go(&mut self, forwarded: Box<Forwarded>) -> BodyStep {
-        self.forward(forwarded);
-        BodyStep::Forward(Vec::new())
+        self.go(forwarded, now)
     }
 
     /// The service gave no usable answer.
@@ -263,11 +254,11 @@ impl Exchange {
         asking.asks.clear();
         self.record.rate_limit = Some(format!("error: {why}"));
         match engine.book.on_error() {
-            OnError::Allow => self.ask(asking),
+            OnError::Allow => self.ask(asking, now),
             OnError::Local => match engine.book.charge(&asking.bill, Scope::Global, store, now) {
                 Ok(receipt) => {
                     asking.receipt.add(receipt);
-                    self.ask(asking)
+                    self.ask(asking, now)
                 }
                 Err(stop) => self.take_back(engine, asking, &stop.into(), store, now),
             },
@@ -293,11 +284,18 @@ impl Exchange {
     ) -> BodyStep {
         let spent = engine.book.refund(&asking.receipt, store, now);
         self.measure(engine, &asking.bill, spent);
-        self.no(engine, asking.forwarded, no, now)
+        self.no(engine, asking.forwarded, no, store, now)
     }
 
     /// Refuses a call of which nothing is charged, or records that it would be.
-    fn no(&mut self, engine: &Engine, forwarded: Box<Forwarded>, no: &No, now: UnixNanos) -> BodyStep {
+    fn no(
+        &mut self,
+        engine: &Engine,
+        mut forwarded: Box<Forwarded>,
+        no: &No,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) -> BodyStep {
         let refusal = no.refusal(engine, forwarded.caller.mode, now);
         if let Some(limit) = no.limit().filter(|limit| engine.book.is_local(*limit)) {
             // A limit that was lowered under what is spent lets no charge through that would say so.
@@ -306,20 +304,10 @@ impl Exchange {
         self.record.limit = no.limit().and_then(|limit| engine.book.pointer(limit));
         if refusal.mode == Mode::Shadow {
             self.note_would_deny(Some(&refusal));
-            return self.go(forwarded);
+            return self.go(forwarded, now);
         }
+        self.report(&mut forwarded, None, Duration::ZERO, store, now);
         BodyStep::Reply(self.refused(refusal, forwarded.era, forwarded.id.as_deref()))
-    }
-}
-
-impl State {
-    /// Whether something was charged that may have to be given back, or a result may cost more.
-    pub(super) fn settles(&self) -> bool {
-        match self {
-            State::Asking(_) => true,
-            State::Forwarded(forwarded) => forwarded.charged.is_some(),
-            State::New | State::Waiting(_) | State::Finished => false,
-        }
     }
 }
 

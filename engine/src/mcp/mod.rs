@@ -10,3 +10,4 @@ pub mod headers;
 pub mod method;
 pub mod names;
 pub mod revision;
+pub mod trace;

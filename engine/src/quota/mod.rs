@@ -29,5 +29,5 @@ pub use entry::Spent;
 pub(crate) use global::fake;
 pub use global::{Answer, Ask, FileLimit};
 pub use identity::OwnerKind;
-pub use text::{describe, sentence};
 pub(crate) use text::{about, window};
+pub use text::{describe, sentence};

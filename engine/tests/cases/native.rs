@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use toolgate_engine::binding::Secrets;
 use toolgate_engine::exchange::{
     BodyStep, ChunkStep, Engine, Exchange, HeadStep, HeaderEdit, LocalReply, RequestHead, ResponseHead,
     ResponseStep, ResultStep, UnixNanos,
@@ -17,7 +18,10 @@ pub const NOW: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
 type Lines = Vec<(Vec<u8>, Vec<u8>)>;
 
 pub fn engine() -> Rc<Engine> {
-    Engine::new(Policy::compile(POLICY.as_bytes()).unwrap_or_else(|e| panic!("{e}")))
+    Engine::new(
+        Policy::compile(POLICY.as_bytes()).unwrap_or_else(|e| panic!("{e}")),
+        Secrets::random([7; 32]),
+    )
 }
 
 /// Runs one case; `window` bytes of a streamed response at a time.
@@ -32,7 +36,7 @@ pub fn run(engine: &Rc<Engine>, store: &MemoryStore, case: &Case, window: usize)
 
 fn drive(exchange: &mut Exchange, store: &MemoryStore, case: &Case, window: usize) -> Outcome {
     let request = &case.request;
-    let body = request.bytes();
+    let mut body = request.bytes();
     let mut lines: Lines = vec![
         (b":method".to_vec(), request.method.clone().into_bytes()),
         (b":path".to_vec(), request.path.clone().into_bytes()),
@@ -58,6 +62,7 @@ fn drive(exchange: &mut Exchange, store: &MemoryStore, case: &Case, window: usiz
             end_of_stream,
             jwt: None,
         },
+        store,
         NOW,
     ) {
         HeadStep::Ignore => panic!("{}: ignored", case.name),
@@ -72,6 +77,11 @@ fn drive(exchange: &mut Exchange, store: &MemoryStore, case: &Case, window: usiz
                 BodyStep::Reply(reply) => return replied(reply),
                 BodyStep::Ask(_) => panic!("{}: asks the rate limit service", case.name),
                 BodyStep::Forward(edits) => apply(&mut lines, edits),
+                BodyStep::Rewrite { edits, body: new } => {
+                    apply(&mut lines, edits);
+                    assert_eq!(new.len(), body.len(), "{}", case.name);
+                    body = new;
+                }
             }
         }
     }
@@ -100,10 +110,11 @@ fn respond(exchange: &mut Exchange, store: &MemoryStore, response: &Response, wi
             .map(|(n, v)| (n.into_bytes(), v.into_bytes())),
     );
     let end_of_stream = body.is_empty();
-    let body = match exchange.response_head(&ResponseHead {
+    let head = ResponseHead {
         headers: &borrowed(&lines),
         end_of_stream,
-    }) {
+    };
+    let body = match exchange.response_head(&head, NOW) {
         ResponseStep::Replace(reply) => return replied(reply),
         ResponseStep::Pass(edits) => {
             apply(&mut lines, edits);
@@ -113,7 +124,7 @@ fn respond(exchange: &mut Exchange, store: &MemoryStore, response: &Response, wi
             apply(&mut lines, edits);
             let mut out = Vec::new();
             for chunk in body.chunks(window.max(1)) {
-                match exchange.response_chunk(chunk, store) {
+                match exchange.response_chunk(chunk, store, NOW) {
                     ChunkStep::Keep => out.extend_from_slice(chunk),
                     ChunkStep::Rewrite(bytes) => out.extend_from_slice(&bytes),
                 }
@@ -122,7 +133,7 @@ fn respond(exchange: &mut Exchange, store: &MemoryStore, response: &Response, wi
         }
         ResponseStep::Await { edits, .. } => {
             apply(&mut lines, edits);
-            match exchange.response_body(&body, store) {
+            match exchange.response_body(&body, store, NOW) {
                 ResultStep::Keep => body,
                 ResultStep::Rewrite { edits, body } => {
                     apply(&mut lines, edits);

@@ -4,10 +4,10 @@ use std::cell::Cell;
 
 use serde_json::{Value, json};
 
-use super::super::{Ending, Exchange, RateLimitReply, UnixNanos};
+use super::super::{Cause, Ended, Exchange, RateLimitReply, UnixNanos};
 use super::world::{NOW, World, body, budget, quota};
 use crate::store::{Expect, MemoryStore, Store, StoreError, Versioned};
-use crate::telemetry::Measure;
+use crate::telemetry::{Family, Measure};
 
 /// As a line of text: `name{label=value,…} value`.
 fn line(measure: &Measure) -> String {
@@ -16,8 +16,17 @@ fn line(measure: &Measure) -> String {
     format!("{name}{{{}}} {}", labels.join(","), measure.value())
 }
 
+/// What is told of limits; every call that goes on tells its outcome besides.
 fn taken(exchange: &mut Exchange) -> Vec<String> {
-    exchange.take_measures().iter().map(line).collect()
+    let measures = exchange.take_measures();
+    let of_outcome = |family| {
+        matches!(
+            family,
+            Family::Results | Family::CallDuration | Family::ResultBytes
+        )
+    };
+    let limits = measures.iter().filter(|measure| !of_outcome(measure.family()));
+    limits.map(line).collect()
 }
 
 fn local(limit: f64, per: &str) -> Value {
@@ -27,9 +36,10 @@ fn local(limit: f64, per: &str) -> Value {
 const KEY: &str = "owner=key,name=k,per=day,scope=local";
 const TEAM: &str = "owner=team,name=eng,per=total,scope=local";
 
-fn reached(reached: bool) -> Ending {
-    Ending {
+fn reached(reached: bool) -> Ended {
+    Ended {
         result_bytes: 2048,
+        cause: Cause::Complete,
         reached,
     }
 }
@@ -107,7 +117,7 @@ fn calls_without_budgets_have_nothing_to_tell() {
         &json!({ "quotas": [{ "limit": 1, "per": "minute" }], "budget": local(1.0, "day") }),
     );
     for refused in [false, true] {
-        let mut called = world.call_and_end("free", 9);
+        let mut called = world.call("free");
         assert_eq!(called.reply.is_some(), refused);
         assert_eq!(called.exchange.take_measures().capacity(), 0, "no memory");
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::{
-    BodyStep, Ending, Engine, Exchange, HeadStep, LocalReply, RateLimitReply, Record, RequestHead, UnixNanos,
+    BodyStep, Cause, Ended, Engine, Exchange, HeadStep, LocalReply, RateLimitReply, Record, RequestHead,
+    UnixNanos,
 };
+use crate::binding::Secrets;
 use crate::policy::Policy;
 use crate::quota::Book;
 use crate::quota::fake::{Limitador, Ratelimit, Request};
@@ -65,7 +67,7 @@ impl World {
             Service::Ratelimit(Ratelimit::new("tg"))
         };
         World {
-            engine: Engine::new(policy),
+            engine: Engine::new(policy, Secrets::random([7; 32])),
             store: MemoryStore::new(),
             service,
             broken: None,
@@ -80,7 +82,7 @@ impl World {
         let mut asked = Vec::new();
         let reply = loop {
             match step {
-                BodyStep::Forward(_) => break None,
+                BodyStep::Forward(_) | BodyStep::Rewrite { .. } => break None,
                 BodyStep::Reply(reply) => break Some(reply),
                 BodyStep::Ask(call) => {
                     assert_eq!((&*call.cluster, call.timeout), ("rl", Duration::from_millis(20)));
@@ -107,8 +109,9 @@ impl World {
     /// Makes a call, and ends it.
     pub(super) fn call_and_end(&mut self, tool: &str, result_bytes: u64) -> Called {
         let mut called = self.call(tool);
-        let ending = Ending {
+        let ending = Ended {
             result_bytes,
+            cause: Cause::Complete,
             reached: true,
         };
         called.exchange.finish(&ending, &self.store, self.now);
@@ -134,7 +137,7 @@ impl World {
             end_of_stream: false,
             jwt: None,
         };
-        let step = exchange.request_head(&head, self.now);
+        let step = exchange.request_head(&head, &self.store, self.now);
         assert!(matches!(step, HeadStep::Await { .. }), "{step:?}");
         exchange
     }

@@ -1,0 +1,53 @@
+//! The end of an exchange: what came of it, and what is settled.
+
+use std::time::Duration;
+
+use super::{Ending, Exchange, Forwarded, State, UnixNanos};
+use crate::store::Store;
+
+impl Exchange {
+    /// Whether [`Exchange::finish`] has something to do: then it must be called when the exchange ends.
+    pub fn settles(&self) -> bool {
+        self.unsettled.is_some() || self.state.settles()
+    }
+
+    /// The exchange has ended: says what came of it, gives back what was charged for nothing, and charges what the result
+    /// costs.
+    pub fn finish(&mut self, ending: &dyn Ending, store: &dyn Store, now: UnixNanos) {
+        self.tallied(store, |this, store| this.end(ending, store, now));
+    }
+
+    fn end(&mut self, ending: &dyn Ending, store: &dyn Store, now: UnixNanos) {
+        let state = std::mem::replace(&mut self.state, State::Finished);
+        match self.unsettled.take().unwrap_or(state) {
+            State::Asking(mut asking) => self.unanswered_for_good(&mut asking, store, now),
+            State::Forwarded(mut forwarded) => self.end_forwarded(&mut forwarded, ending, store, now),
+            State::New | State::Waiting(_) | State::Finished => {}
+        }
+    }
+
+    fn end_forwarded(
+        &mut self,
+        forwarded: &mut Forwarded,
+        ending: &dyn Ending,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) {
+        let learned = self.learn_ending(forwarded, ending, now);
+        let (outcome, took) = learned.map_or((None, Duration::ZERO), |(outcome, took)| (Some(outcome), took));
+        self.report(forwarded, outcome, took, store, now);
+        if let Some(charged) = forwarded.charged.take() {
+            self.settle(&charged, ending, store, now);
+        }
+    }
+}
+
+impl State {
+    /// Whether something is to be told or settled when the exchange ends.
+    pub(super) fn settles(&self) -> bool {
+        match self {
+            State::Asking(_) | State::Forwarded(_) => true,
+            State::New | State::Waiting(_) | State::Finished => false,
+        }
+    }
+}

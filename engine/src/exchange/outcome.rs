@@ -1,0 +1,137 @@
+//! What came of a request that went on: learned on the way back, told at its end.
+
+use std::time::Duration;
+
+use super::{Asked, Cause, Ending, Exchange, Forwarded, UnixNanos};
+use crate::mcp::revision::Era;
+use crate::outcome::{JsonReader, Outcome};
+use crate::telemetry::At;
+
+/// What is learned of an answer as it comes.
+#[derive(Debug, Default)]
+pub(super) struct Learned {
+    /// The status of its head.
+    status: Option<u16>,
+    /// When the head came.
+    first_byte: Option<UnixNanos>,
+    /// Reads along where JSON streams through.
+    pub(super) reader: Option<Box<JsonReader>>,
+    /// What came of it, as soon as that is known.
+    outcome: Option<Outcome>,
+    /// When it was known.
+    known: Option<UnixNanos>,
+    /// Bytes of the message that answers.
+    answer_bytes: Option<u64>,
+}
+
+/// A token has about so many bytes of JSON text.
+const BYTES_PER_TOKEN: u64 = 4;
+
+impl Learned {
+    /// The head has come.
+    pub(super) fn head(&mut self, status: Option<u16>, now: UnixNanos) {
+        self.status = status;
+        self.first_byte = Some(now);
+    }
+
+    /// The answer streams through and is read along.
+    pub(super) fn read(&mut self, id: Option<&str>) {
+        self.reader = Some(Box::new(JsonReader::new(id)));
+    }
+
+    /// The answer is here: a message of so many bytes.
+    pub(super) fn answer(&mut self, outcome: Outcome, bytes: u64, now: UnixNanos) {
+        if self.outcome.is_none() {
+            self.outcome = Some(outcome);
+            self.answer_bytes = Some(bytes);
+            self.known = Some(now);
+        }
+    }
+
+    /// No answer can come of this any more.
+    pub(super) fn useless(&mut self, outcome: Outcome) {
+        self.outcome.get_or_insert(outcome);
+    }
+
+    /// What is known of it so far.
+    pub(super) fn known(&self) -> Option<Outcome> {
+        self.outcome
+    }
+}
+
+impl Exchange {
+    /// Concludes what came of a request whose exchange has ended, and writes it down.
+    pub(super) fn learn_ending(
+        &mut self,
+        forwarded: &mut Forwarded,
+        ending: &dyn Ending,
+        now: UnixNanos,
+    ) -> Option<(Outcome, Duration)> {
+        if matches!(forwarded.asked, Asked::Listen | Asked::End) {
+            return None;
+        }
+        let outcome = match forwarded.learned.known() {
+            Some(outcome) => outcome,
+            None => conclude(forwarded, ending),
+        };
+        let learned = &forwarded.learned;
+        let since = |then: UnixNanos| then.since(forwarded.started);
+        let took = since(learned.known.unwrap_or(now));
+        let bytes = ending.result_bytes();
+        if forwarded.asked == Asked::Call {
+            let at = At {
+                server: self.engine.policy.server(forwarded.server),
+                tool: forwarded.tool.as_deref(),
+            };
+            self.measures.result(&at, outcome, millis(took), bytes);
+        }
+        self.record.outcome = Some(outcome);
+        self.record.result_bytes = Some(bytes);
+        let read = || learned.reader.as_ref().map(|reader| reader.result_bytes());
+        let answer = learned.answer_bytes.or_else(read);
+        self.record.result_tokens = answer.map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN));
+        self.record.first_byte_ms = learned.first_byte.map(|then| millis(since(then)));
+        self.record.duration_ms = Some(millis(took));
+        Some((outcome, took))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What came of a request whose answer was never read to its end.
+fn conclude(forwarded: &Forwarded, ending: &dyn Ending) -> Outcome {
+    let learned = &forwarded.learned;
+    let refused = learned.status.filter(|status| !(200..300).contains(status));
+    match ending.cause() {
+        Cause::Timeout => return Outcome::Timeout,
+        Cause::ClientGone => return Outcome::ClientGone,
+        // Envoy answers for a server that it does not reach.
+        Cause::Reset if learned.status.is_none() || refused.is_some() => return Outcome::Reset,
+        Cause::Complete | Cause::Reset => {}
+    }
+    if let Some(status) = refused {
+        // 2026-07-28 answers many JSON-RPC errors with a status of the 4xx range.
+        // https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http
+        return match learned.reader.as_ref().map(|reader| reader.finish()) {
+            Some(error @ Outcome::RpcError(_)) if status < 500 => error,
+            _ => Outcome::HttpError(status),
+        };
+    }
+    if let Some(stream) = &forwarded.stream {
+        // It can be resumed, and the answer comes then.
+        // https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server
+        let goes_on = forwarded.era == Era::Legacy && stream.saw_event_id();
+        return if goes_on {
+            Outcome::Accepted
+        } else {
+            Outcome::Truncated
+        };
+    }
+    match (&learned.reader, forwarded.asked) {
+        (Some(reader), _) => reader.finish(),
+        (None, Asked::Nothing) => Outcome::Accepted,
+        (None, _) => Outcome::Truncated,
+    }
+}
