@@ -128,11 +128,15 @@ pub trait Host {
     fn define_metric(&self, kind: Kind, name: &str) -> HostResult<u32>;
     /// Adds to a counter.
     fn increment_metric(&self, id: u32, by: u64) -> HostResult<()>;
-    /// Sets a gauge.
+    /// Sets a gauge, or gives a histogram one more value.
     fn record_metric(&self, id: u32, value: u64) -> HostResult<()>;
 
     /// The plugin configuration, while it is being configured.
     fn configuration(&self) -> HostResult<Vec<u8>>;
+    /// A variable of the environment that the host lets this VM see; `None` if there is none, or if it is no UTF-8.
+    fn environment(&self, name: &str) -> Option<String>;
+    /// Fills `bytes`, at most 64 KiB, with random ones that nobody can guess.
+    fn random(&self, bytes: &mut [u8]) -> HostResult<()>;
     /// Asks for a tick every `period` (whole milliseconds, at least one).
     fn set_tick_period(&self, period: Duration) -> HostResult<()>;
     /// Makes the following calls act on another context of this VM.

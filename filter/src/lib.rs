@@ -17,12 +17,15 @@
 )]
 
 pub mod deadlines;
+pub mod ending;
+pub mod exported;
 pub mod host;
 pub mod judge;
 pub mod jwt;
 pub mod metrics;
 pub mod reached;
 pub mod root;
+pub mod secrets;
 #[cfg(target_arch = "wasm32")]
 mod shell;
 pub mod store;

@@ -1,4 +1,4 @@
-//! Envoy's counters and gauges for what the engine has measured.
+//! Envoy's counters, gauges and histograms for what the engine has measured.
 //!
 //! A metric is defined when it is first used. Its name has the labels in it, as Graphite writes tags:
 //! `toolgate_budget_spent_micros;owner=key;name=alice;per=day;scope=local`, and Envoy's `stats_tags` take them out again.
@@ -27,7 +27,7 @@ thread_local! {
     static METRICS: RefCell<Metrics> = RefCell::default();
 }
 
-/// Adds to Envoy's counters and sets its gauges. A failure costs a log line, once, and nothing else.
+/// Adds to Envoy's counters, sets its gauges and fills its histograms. A failure costs a log line, once, and nothing else.
 pub fn report(host: &impl Host, measures: &[Measure]) {
     if measures.is_empty() {
         return;
@@ -72,7 +72,7 @@ impl Metrics {
         };
         match kind {
             Kind::Counter => host.increment_metric(id, measure.value()),
-            Kind::Gauge => host.record_metric(id, measure.value()),
+            Kind::Gauge | Kind::Histogram => host.record_metric(id, measure.value()),
         }
     }
 }

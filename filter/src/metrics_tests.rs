@@ -107,13 +107,38 @@ fn a_new_policy_in_the_same_vm_goes_on_with_the_same_metrics() {
 }
 
 #[test]
-fn what_costs_nothing_makes_no_host_calls() {
+fn what_came_of_a_call_is_measured_at_its_end() {
     let host = FakeHost::default();
     let plugin = plugin(&host, "alice", false);
-    let (flow, stream) = call(&host, &plugin, "free");
-    assert_eq!(flow, Flow::Continue);
-    stream.borrow_mut().done();
-    assert_eq!((host_calls(&host).len(), metrics(&host)), (0, json!({})));
+    let results = "toolgate_results_total;server=docs;tool=free;outcome=client_gone";
+    let [duration, bytes] = ["toolgate_call_duration_ms", "toolgate_result_bytes"]
+        .map(|family| format!("{family};server=docs;tool=free"));
+    for calls in [1, 2] {
+        let (flow, stream) = call(&host, &plugin, "free");
+        assert_eq!(flow, Flow::Continue);
+        // Three of the first, each of which was also defined; what costs nothing says nothing before its end.
+        assert_eq!(host_calls(&host).len(), (calls - 1) * 6);
+        host.state_mut().wall += 7_000_000;
+        stream.borrow_mut().done();
+        assert_eq!(
+            metrics(&host),
+            json!({ results: calls, duration.as_str(): calls, bytes.as_str(): calls })
+        );
+    }
+    let state = host.state();
+    let recorded: Vec<(&str, u64)> = state
+        .recorded
+        .iter()
+        .map(|(name, value)| (&**name, *value))
+        .collect();
+    let of_one = [(&*duration, 7), (&*bytes, 0)];
+    assert_eq!(recorded, [of_one, of_one].concat());
+    let kinds: Vec<Kind> = state.defined.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(
+        kinds,
+        [Kind::Counter, Kind::Histogram, Kind::Histogram],
+        "each is defined once"
+    );
 }
 
 #[test]

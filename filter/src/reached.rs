@@ -53,8 +53,7 @@ pub fn may_have(host: &impl Host) -> bool {
 
 /// Whether the head of a response, in the callback about it, is known to come from a server and not from Envoy itself.
 pub fn answered(host: &impl Host) -> bool {
-    let details = host.property(&["response", "code_details"]);
-    details.is_ok_and(|details| details.as_deref() == Some(b"via_upstream"))
+    code_details(host).is_ok_and(|details| details == b"via_upstream")
 }
 
 fn stayed(host: &impl Host) -> HostResult<bool> {
@@ -81,12 +80,18 @@ fn turned_down(host: &impl Host) -> HostResult<bool> {
     if flags(host)? & TURNED_DOWN != 0 {
         return Ok(true);
     }
-    let details = host.property(&["response", "code_details"])?.unwrap_or_default();
+    let details = code_details(host)?;
     Ok(TURNED_DOWN_DETAILS.iter().any(|start| details.starts_with(start)))
 }
 
-fn flags(host: &impl Host) -> HostResult<u64> {
+/// The bits of `response.flags`; none where it is not known.
+pub(crate) fn flags(host: &impl Host) -> HostResult<u64> {
     Ok(number(host, &["response", "flags"])?.unwrap_or(0))
+}
+
+/// `response.code_details`; empty where it is not known.
+pub(crate) fn code_details(host: &impl Host) -> HostResult<Vec<u8>> {
+    Ok(host.property(&["response", "code_details"])?.unwrap_or_default())
 }
 
 /// Integers come as eight bytes, little endian.

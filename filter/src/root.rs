@@ -8,6 +8,7 @@ use toolgate_engine::policy::{Policy, PolicyErrors};
 use crate::deadlines;
 use crate::host::{Host, Level};
 use crate::jwt::JwtClaims;
+use crate::secrets;
 use crate::stream::{Settings, Stream};
 
 /// A log with more errors than this is not read.
@@ -38,6 +39,14 @@ impl Plugin {
                 return None;
             }
         };
+        let secret_env = policy.sessions().secret_env.as_deref();
+        let secrets = match secrets::find(host, secret_env) {
+            Ok(secrets) => secrets,
+            Err(why) => {
+                host.log(Level::Error, &format!("toolgate: policy refused: {why}"));
+                return None;
+            }
+        };
         let body_timeout = policy.limits().body_timeout;
         if let Err(status) = deadlines::start(host, body_timeout) {
             host.log(
@@ -54,12 +63,12 @@ impl Plugin {
         let settings = Rc::new(Settings {
             jwt,
             body_timeout,
-            counts: policy.counts(),
+            needs_time: policy.needs_time(),
             root_id,
             ..Settings::default()
         });
         Some(Plugin {
-            engine: Engine::new(policy),
+            engine: Engine::new(policy, secrets),
             settings,
         })
     }
@@ -141,5 +150,24 @@ mod tests {
             host.fail(call, 2);
             assert!(Plugin::configure(&host, 1).is_none(), "{call}");
         }
+    }
+
+    #[test]
+    fn without_its_secret_a_policy_is_refused() {
+        let policy = r#"{"version": 1, "servers": {}, "sessions": {"secretEnv": "SESSION_SECRET"}}"#;
+        let unset = host(policy);
+        assert!(Plugin::configure(&unset, 1).is_none());
+        assert!(
+            unset.logged().contains("host_env_keys: [SESSION_SECRET]"),
+            "{}",
+            unset.logged()
+        );
+        assert_eq!(unset.state().log[0].0, Level::Error);
+        let set = host(policy);
+        set.put_environment("SESSION_SECRET", &"s".repeat(32));
+        assert!(Plugin::configure(&set, 1).is_some(), "{}", set.logged());
+        let no_entropy = host(r#"{"version": 1, "servers": {}}"#);
+        no_entropy.fail("random", 29);
+        assert!(Plugin::configure(&no_entropy, 1).is_none());
     }
 }

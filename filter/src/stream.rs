@@ -13,15 +13,16 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use toolgate_engine::exchange::{Ending, HeaderEdit, LocalReply, UnixNanos};
+use toolgate_engine::exchange::{HeaderEdit, LocalReply, UnixNanos};
 use toolgate_engine::policy::Hold;
 
 use crate::deadlines;
+use crate::ending::{Answer, Ended};
+use crate::exported::Exported;
 use crate::host::{Direction, Host, HostResult, HostStatus, Level};
 use crate::judge::Judge;
 use crate::jwt::JwtClaims;
 use crate::metrics;
-use crate::reached;
 use crate::store::SharedData;
 
 mod asking;
@@ -47,8 +48,8 @@ pub struct Settings {
     pub jwt: Option<JwtClaims>,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
-    /// Calls are counted, so the time at which one is judged matters.
-    pub counts: bool,
+    /// The time at which a body is judged matters.
+    pub needs_time: bool,
     /// The root context, to which calls to the rate limit service belong.
     pub root_id: u32,
     /// A body callback came while a head was held: the host has `allow_on_headers_stop_iteration`.
@@ -67,8 +68,8 @@ pub struct Stream<H, J> {
     this: Weak<RefCell<Self>>,
     request: RequestPhase,
     response: ResponsePhase,
-    /// When the request's head came.
-    arrived: UnixNanos,
+    /// The latest time that is known: at first when the request's head came.
+    latest: UnixNanos,
     /// Bytes of the request body in Envoy's buffer; `None` until a callback spoke of them.
     request_held: Option<usize>,
     /// Bytes of the response body in Envoy's buffer, or that were there when it was judged.
@@ -77,10 +78,13 @@ pub struct Stream<H, J> {
     response_passed: u64,
     /// The response is Envoy's own and not a server's.
     response_foreign: bool,
+    /// The last byte of the response came, or its trailers did.
+    response_ended: bool,
     /// The exchange was told how it ended.
     settled: bool,
     /// The decision whose record filter state has.
-    exported: Option<&'static str>,
+    exported_decision: Option<&'static str>,
+    exported: Exported,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,13 +148,15 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
                 this: this.clone(),
                 request: RequestPhase::Start,
                 response: ResponsePhase::Start,
-                arrived: UnixNanos::default(),
+                latest: UnixNanos::default(),
                 request_held: None,
                 response_held: 0,
                 response_passed: 0,
                 response_foreign: false,
+                response_ended: false,
                 settled: false,
-                exported: None,
+                exported_decision: None,
+                exported: Exported::default(),
             })
         })
     }
@@ -188,6 +194,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
 
     /// The response's head, from the upstream, from Envoy, or our own local reply.
     pub fn response_headers(&mut self, end_of_stream: bool) -> Flow {
+        self.response_ended |= end_of_stream;
         let outcome = match (self.response, self.request) {
             // Not ours; or a filter in front of us answered before we saw the request.
             (ResponsePhase::Start, RequestPhase::Ignored | RequestPhase::Start) => {
@@ -210,6 +217,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
 
     /// More of the response body: all of it while it is held, else a window.
     pub fn response_body(&mut self, size: usize, end_of_stream: bool) -> Flow {
+        self.response_ended |= end_of_stream;
         match self.response {
             ResponsePhase::Passing | ResponsePhase::Streaming | ResponsePhase::Dropping => {
                 self.response_passed = self.response_passed.saturating_add(size as u64);
@@ -228,6 +236,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
 
     /// The response's trailers: the end of its body.
     pub fn response_trailers(&mut self) -> Flow {
+        self.response_ended = true;
         let outcome = match self.response {
             ResponsePhase::Passing | ResponsePhase::Own | ResponsePhase::Dropping => Ok(Flow::Continue),
             ResponsePhase::Start | ResponsePhase::Stopped => Ok(Flow::Pause),
@@ -253,29 +262,41 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             return;
         }
         self.settled = true;
-        let body = self.response_passed.saturating_add(self.response_held as u64);
-        let ending = Ending {
-            result_bytes: if self.response_foreign { 0 } else { body },
-            reached: reached::may_have(&self.host),
+        let now = self.time();
+        let ended = Ended {
+            host: &self.host,
+            result_bytes: self.result_bytes(),
+            answer: self.answer(),
         };
-        // A clock that fails must not keep what is owed from being given back: the time of the head is close.
-        let now = self.host.wall_clock().map_or(self.arrived, UnixNanos);
-        let before = self.fields();
-        self.judge.finish(&ending, &SharedData(&self.host), now);
+        self.judge.finish(&ended, &SharedData(&self.host), now);
         self.measure();
-        let after = self.fields();
-        let changed = after.iter().filter(|field| !before.contains(field));
-        // Filter state cannot be taken back.
-        let gone = before
-            .iter()
-            .filter(|(name, _)| !after.iter().any(|(known, _)| known == name));
-        changed.for_each(|(name, value)| self.set_field(name, value));
-        gone.for_each(|(name, _)| self.set_field(name, b""));
+        self.export_news();
     }
 
-    fn fields(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let fields = self.judge.fields().into_iter();
-        fields.map(|(name, value)| (name, value.into_owned())).collect()
+    /// Bytes of response body that a server sent.
+    fn result_bytes(&self) -> u64 {
+        if self.response_foreign {
+            return 0;
+        }
+        self.response_passed.saturating_add(self.response_held as u64)
+    }
+
+    fn answer(&self) -> Answer {
+        match self.response {
+            // With our own reply, which Envoy ends by itself.
+            ResponsePhase::Own => Answer::Complete,
+            _ if !self.response_ended => Answer::Unfinished,
+            _ if self.response_foreign => Answer::Foreign,
+            _ => Answer::Complete,
+        }
+    }
+
+    /// The wall clock; where it fails, the latest time that is known, which is close.
+    fn time(&mut self) -> UnixNanos {
+        if let Ok(now) = self.host.wall_clock() {
+            self.latest = UnixNanos(now);
+        }
+        self.latest
     }
 
     /// Takes to Envoy's metrics what the verdict has measured.
@@ -335,25 +356,27 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         }
     }
 
-    /// Brings filter state up to the record, which changes only with its decision. A value that cannot be exported
-    /// costs a log line and not the request.
+    /// Brings filter state up to the record, which changes only with its decision and at the end.
     fn export(&mut self) {
         let decision = self.judge.reason();
-        if self.exported.replace(decision) == Some(decision) {
-            return;
-        }
-        for (name, value) in self.judge.fields() {
-            self.set_field(name, &value);
+        if self.exported_decision.replace(decision) != Some(decision) {
+            self.export_news();
         }
     }
 
-    fn set_field(&self, name: &str, value: &[u8]) {
-        let Err(status) = self.host.set_property(name, value) else {
-            return;
-        };
-        if !self.settings.export_failure_logged.replace(true) {
-            let text = format!("toolgate: setting filter state {name} failed ({status:?})");
-            self.host.log(Level::Warn, &text);
+    /// Sets what filter state does not know yet. A value that cannot be exported costs a log line and not the request.
+    fn export_news(&mut self) {
+        let (host, settings) = (&self.host, &*self.settings);
+        let exported = &mut self.exported;
+        exported.begin();
+        self.judge.fields(&mut |name, value| {
+            if exported.is_news(name, value) {
+                set_field(host, settings, name, value);
+            }
+        });
+        // Filter state cannot be taken back.
+        while let Some(name) = exported.next_gone() {
+            set_field(host, settings, name, b"");
         }
     }
 
@@ -363,6 +386,16 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             self.context_id
         );
         self.host.log(Level::Warn, &text);
+    }
+}
+
+fn set_field(host: &impl Host, settings: &Settings, name: &str, value: &[u8]) {
+    let Err(status) = host.set_property(name, value) else {
+        return;
+    };
+    if !settings.export_failure_logged.replace(true) {
+        let text = format!("toolgate: setting filter state {name} failed ({status:?})");
+        host.log(Level::Warn, &text);
     }
 }
 

@@ -147,6 +147,7 @@ impl Host for Envoy {
         let kind = match kind {
             Kind::Counter => 0,
             Kind::Gauge => 1,
+            Kind::Histogram => 2,
         };
         let mut id = 0_u32;
         // SAFETY: the name is a live `str`; the host writes to a live local.
@@ -166,6 +167,20 @@ impl Host for Envoy {
 
     fn configuration(&self) -> HostResult<Vec<u8>> {
         buffer(BUFFER_PLUGIN_CONFIGURATION)
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn random(&self, bytes: &mut [u8]) -> HostResult<()> {
+        // SAFETY: the host writes as many bytes as the live slice has.
+        let errno = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
+        if errno == WASI_SUCCESS {
+            Ok(())
+        } else {
+            Err(HostStatus::INTERNAL_FAILURE)
+        }
     }
 
     fn set_tick_period(&self, period: Duration) -> HostResult<()> {
@@ -253,6 +268,8 @@ const BUFFER_GRPC_RECEIVE: u32 = 5;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 const NO_GRPC_STATUS: i32 = -1;
 const WASI_CLOCK_MONOTONIC: u32 = 1;
+/// WASI has statuses of its own. <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md#-errno-variant>
+const WASI_SUCCESS: u32 = 0;
 
 // Pointers and sizes are 32 bits wide on this target, statuses are `u32`.
 #[link(wasm_import_module = "env")]
@@ -314,4 +331,5 @@ unsafe extern "C" {
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, nanoseconds: *mut u64) -> u32;
+    fn random_get(buffer: *mut u8, size: usize) -> u32;
 }

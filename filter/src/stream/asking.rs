@@ -46,8 +46,6 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         if question.token != token {
             return;
         }
-        // An answer that does not come in time ends the call as `UNAVAILABLE`, like a service that is not there.
-        let late = || self.now().is_ok_and(|now| now >= question.due);
         let outcome = if status == OK {
             match self.host.grpc_answer() {
                 Ok(message) => self.conclude(question, &RateLimitReply::Answer(&message)),
@@ -56,7 +54,8 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
                     self.conclude(question, &RateLimitReply::Status(INTERNAL))
                 }
             }
-        } else if status == UNAVAILABLE && late() {
+        // An answer that does not come in time ends the call as `UNAVAILABLE`, like a service that is not there.
+        } else if status == UNAVAILABLE && self.now().is_ok_and(|now| now >= question.due) {
             self.conclude(question, &RateLimitReply::TimedOut)
         } else {
             self.conclude(question, &RateLimitReply::Status(status))
@@ -81,12 +80,8 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         for _ in 0..MAX_UNSENT {
             let call = match step {
                 BodyStep::Reply(reply) => return Ok(self.reply(Direction::Request, &reply)),
-                BodyStep::Forward(edits) if hold == Hold::Headers || edits.is_empty() => {
-                    return self.forward(&edits);
-                }
-                BodyStep::Forward(_) => {
-                    return Err(Fault("editing a head that went on", HostStatus::INTERNAL_FAILURE));
-                }
+                BodyStep::Forward(edits) => return self.let_go(hold, &edits, None),
+                BodyStep::Rewrite { edits, body } => return self.let_go(hold, &edits, Some(&body)),
                 BodyStep::Ask(call) => call,
             };
             match self.ask(&call) {

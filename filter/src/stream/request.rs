@@ -7,7 +7,7 @@ use toolgate_engine::policy::Hold;
 
 use super::{During, Fault, Flow, Outcome, RequestPhase, Stream};
 use crate::deadlines::{self, Waiting};
-use crate::host::{Direction, Host, Level, pairs};
+use crate::host::{Direction, Host, HostStatus, Level, pairs};
 use crate::judge::Judge;
 use crate::jwt;
 use crate::store::SharedData;
@@ -23,13 +23,12 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         let jwt = claims.map(|claims| jwt::read(&self.host, claims)).transpose();
         let jwt = jwt.during("reading the verified JWT")?.flatten();
         let now = self.now()?;
-        self.arrived = now;
         let head = RequestHead {
             headers: &headers,
             end_of_stream,
             jwt: jwt.as_ref(),
         };
-        match self.judge.request_head(&head, now) {
+        match self.judge.request_head(&head, &SharedData(&self.host), now) {
             HeadStep::Ignore => {
                 self.request = RequestPhase::Ignored;
                 Ok(Flow::Continue)
@@ -67,11 +66,11 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     /// The end of the held body, at its last byte or at the trailers.
     pub(super) fn judge_request_body(&mut self, hold: Hold) -> Outcome {
         let body = self.whole_body(Direction::Request, self.request_held.unwrap_or(0))?;
-        // Only what is counted depends on when that is: for all else the clock need not be read again.
-        let now = if self.settings.counts {
+        // Where nothing depends on when that is, the clock need not be read again.
+        let now = if self.settings.needs_time {
             self.now()?
         } else {
-            self.arrived
+            self.latest
         };
         self.judge_bytes(hold, &body, now)
     }
@@ -89,16 +88,50 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         self.take(hold, step, now)
     }
 
-    pub(super) fn now(&self) -> Result<UnixNanos, Fault> {
-        self.host.wall_clock().map(UnixNanos).during("reading the clock")
+    pub(super) fn now(&mut self) -> Result<UnixNanos, Fault> {
+        self.latest = self
+            .host
+            .wall_clock()
+            .map(UnixNanos)
+            .during("reading the clock")?;
+        Ok(self.latest)
     }
 
-    pub(super) fn forward(&mut self, edits: &[HeaderEdit]) -> Outcome {
+    /// Lets go a body that was held, in this form if there is another one.
+    pub(super) fn let_go(&mut self, hold: Hold, edits: &[HeaderEdit], body: Option<&[u8]>) -> Outcome {
+        if hold == Hold::Body && !edits.is_empty() {
+            return Err(Fault("editing a head that went on", HostStatus::INTERNAL_FAILURE));
+        }
+        if let Some(body) = body {
+            self.rewrite(body)?;
+        }
+        self.forward(edits)
+    }
+
+    fn forward(&mut self, edits: &[HeaderEdit]) -> Outcome {
         self.apply(Direction::Request, edits)?;
         deadlines::forget(self.context_id);
         self.export();
         self.request = RequestPhase::Passing;
         Ok(Flow::Continue)
+    }
+
+    /// Every byte of the old body goes. Its length stays, which may have gone ahead, or the upstream would take what is
+    /// left over for the next request: the host does not check.
+    fn rewrite(&self, body: &[u8]) -> Result<(), Fault> {
+        let held = self.request_held.unwrap_or(0);
+        if body.len() != held {
+            return Err(Fault(
+                "changing the length of a request",
+                HostStatus::INTERNAL_FAILURE,
+            ));
+        }
+        if held == 0 {
+            return Ok(());
+        }
+        self.host
+            .replace_body(Direction::Request, held, body)
+            .during("replacing the request's body")
     }
 
     fn wait_for_body(&mut self, hold: Hold) -> Flow {

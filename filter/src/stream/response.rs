@@ -32,10 +32,13 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         // Envoy's own answers, which cost no result, are never a success; and only what was charged can cost more.
         self.response_foreign =
             self.judge.settles() && !is_success(&headers) && !reached::answered(&self.host);
-        let step = self.judge.response_head(&ResponseHead {
+        let now = self.time();
+        let head = ResponseHead {
             headers: &headers,
             end_of_stream,
-        });
+        };
+        let step = self.judge.response_head(&head, now);
+        self.measure();
         match step {
             ResponseStep::Pass(edits) => {
                 self.apply(Direction::Response, &edits)?;
@@ -70,6 +73,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         if self.response_held != size {
             self.response_held = size;
             if let Some(step) = self.judge.response_size(size) {
+                self.measure();
                 let end = if end_of_stream { End::Body } else { End::Early };
                 return self.obey(hold, step, end);
             }
@@ -90,7 +94,10 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     pub(super) fn judge_window(&mut self, size: usize, end_of_stream: bool) -> Outcome {
         if size > 0 {
             let window = self.whole_body(Direction::Response, size)?;
-            match self.judge.response_chunk(&window, &SharedData(&self.host)) {
+            let now = self.time();
+            let step = self.judge.response_chunk(&window, &SharedData(&self.host), now);
+            self.measure();
+            match step {
                 ChunkStep::Keep => {}
                 ChunkStep::Rewrite(bytes) => self.replace(size, &bytes)?,
             }
@@ -124,7 +131,9 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     }
 
     fn judge_response_bytes(&mut self, hold: Hold, body: &[u8], end: End) -> Outcome {
-        let step = self.judge.response_body(body, &SharedData(&self.host));
+        let now = self.time();
+        let step = self.judge.response_body(body, &SharedData(&self.host), now);
+        self.measure();
         self.obey(hold, step, end)
     }
 

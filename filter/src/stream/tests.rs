@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use toolgate_engine::exchange::{
-    BodyStep, ChunkStep, Ending, HeadStep, HeaderEdit, ResponseStep, ResultStep,
-};
+use toolgate_engine::exchange::{BodyStep, ChunkStep, Ended, HeadStep, HeaderEdit, ResponseStep, ResultStep};
 use toolgate_engine::policy::Hold;
 
 use super::{Flow, Settings, Stream};
@@ -18,6 +16,8 @@ mod asking;
 mod ending;
 mod request;
 mod response;
+mod rewriting;
+mod time;
 
 /// How a message ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +38,8 @@ struct Envoy {
     stream: Rc<RefCell<Stream<FakeHost, Script>>>,
     asked: Rc<RefCell<Vec<String>>>,
     times: Rc<RefCell<Vec<u64>>>,
-    endings: Rc<RefCell<Vec<Ending>>>,
+    measured: Rc<RefCell<Vec<String>>>,
+    endings: Rc<RefCell<Vec<Ended>>>,
     settings: Rc<Settings>,
     upstream: Wire,
     client: Wire,
@@ -68,6 +69,7 @@ impl Envoy {
         }
         let asked = script.asked.clone();
         let (times, endings) = (script.times.clone(), script.endings.clone());
+        let measured = script.measured.clone();
         let settings = Rc::new(Settings {
             body_timeout: Duration::from_secs(1),
             root_id: ROOT,
@@ -82,6 +84,7 @@ impl Envoy {
             stream,
             asked,
             times,
+            measured,
             endings,
             settings,
             upstream,

@@ -321,7 +321,7 @@ fn faults_after_the_answer_refuse() {
 
 #[test]
 fn what_is_counted_is_judged_by_the_time_at_which_its_body_is_there() {
-    for (counts, times) in [(true, [20, 30]), (false, [10, 30])] {
+    for (needs_time, times) in [(true, [20, 30]), (false, [10, 30])] {
         let mut envoy = Envoy::with(
             Script {
                 body: call("q"),
@@ -329,7 +329,7 @@ fn what_is_counted_is_judged_by_the_time_at_which_its_body_is_there() {
                 ..Script::default()
             },
             Settings {
-                counts,
+                needs_time,
                 ..Settings::default()
             },
         );
@@ -340,12 +340,12 @@ fn what_is_counted_is_judged_by_the_time_at_which_its_body_is_there() {
         envoy.body(Direction::Request, b"ab", true);
         envoy.host.state_mut().wall = 30;
         envoy.grpc_end(1, 0, b"yes");
-        assert_eq!(*seen.borrow(), times, "counts: {counts}");
+        assert_eq!(*seen.borrow(), times, "needs_time: {needs_time}");
     }
     let mut stopped = Envoy::with(
         Script::default(),
         Settings {
-            counts: true,
+            needs_time: true,
             ..Settings::default()
         },
     );

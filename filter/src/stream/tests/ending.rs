@@ -1,6 +1,6 @@
 //! Rules of what an exchange is told about its end.
 
-use toolgate_engine::exchange::RateLimitCall;
+use toolgate_engine::exchange::{Cause, RateLimitCall};
 
 use super::*;
 
@@ -19,6 +19,10 @@ fn bytes(envoy: &Envoy) -> Vec<u64> {
 fn status(envoy: &Envoy, status: &str) {
     let line = (b":status".to_vec(), status.as_bytes().to_vec());
     envoy.host.state_mut().heads.insert(true, Some(vec![line]));
+}
+
+fn flags(envoy: &Envoy, flags: u64) {
+    envoy.host.put_property("response/flags", &flags.to_le_bytes());
 }
 
 #[test]
@@ -195,11 +199,12 @@ fn whether_it_reached_a_server_is_told() {
             .put_property("upstream/request_attempt_count", &attempts.to_le_bytes());
         envoy.request(&["q"], End::Empty);
         envoy.end();
-        let ending = Ending {
+        let ended = Ended {
             result_bytes: 0,
             reached,
+            cause: Cause::ClientGone,
         };
-        assert_eq!(*envoy.endings.borrow(), [ending]);
+        assert_eq!(*envoy.endings.borrow(), [ended]);
     }
     // A clock or an attribute that fails leaves it at the caller's cost, and told all the same.
     for failing in ["property", "wall_clock"] {
@@ -208,6 +213,143 @@ fn whether_it_reached_a_server_is_told() {
         envoy.host.fail(failing, 10);
         envoy.end();
         assert!(envoy.endings.borrow()[0].reached, "{failing}");
+    }
+}
+
+fn cause(envoy: &mut Envoy) -> Cause {
+    envoy.end();
+    envoy.endings.borrow()[0].cause
+}
+
+/// Every way to judge a response of "ab" and let it go.
+fn ways() -> [ResponseStep; 4] {
+    [
+        ResponseStep::Pass(Vec::new()),
+        ResponseStep::Stream(Vec::new()),
+        await_result(Hold::Headers),
+        await_result(Hold::Body),
+    ]
+}
+
+#[test]
+fn after_a_whole_answer_it_does_not_matter_what_the_client_did() {
+    for response in ways() {
+        for end in [End::Head, End::LastByte, End::Empty, End::Trailers] {
+            let mut envoy = settling(Script {
+                response: response.clone(),
+                ..Script::default()
+            });
+            status(&envoy, "200");
+            flags(&envoy, 0x4000);
+            let chunks: &[&str] = if end == End::Head { &[] } else { &["a", "b"] };
+            envoy.request(&["q"], End::Empty).response(chunks, end);
+            assert_eq!(cause(&mut envoy), Cause::Complete, "{response:?} {end:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_breaks_off_ended_as_envoy_says() {
+    for (bits, expected) in [
+        (0x40, Cause::Reset),
+        (0x4, Cause::Timeout),
+        (0x4000, Cause::ClientGone),
+        (0, Cause::ClientGone),
+    ] {
+        for response in ways() {
+            for callbacks in 0..3 {
+                let mut envoy = settling(Script {
+                    response: response.clone(),
+                    ..Script::default()
+                });
+                status(&envoy, "200");
+                flags(&envoy, bits);
+                envoy.request(&["q"], End::Empty);
+                if callbacks > 0 {
+                    envoy.head(Direction::Response, false);
+                }
+                if callbacks > 1 {
+                    envoy.body(Direction::Response, b"ab", false);
+                }
+                assert_eq!(cause(&mut envoy), expected, "{bits:x} {response:?} {callbacks}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_envoy_answers_itself_ended_as_envoy_says() {
+    for (code, details, bits, expected) in [
+        ("504", "response_timeout", 0x4, Cause::Timeout),
+        ("504", "max_duration_timeout", 0, Cause::Timeout),
+        (
+            "503",
+            "upstream_reset_before_response_started",
+            0x20,
+            Cause::Reset,
+        ),
+        ("403", "rbac_access_denied", 0, Cause::Complete),
+        // A server that says so itself.
+        ("504", "via_upstream", 0x4, Cause::Complete),
+    ] {
+        let mut envoy = settling(Script::default());
+        status(&envoy, code);
+        flags(&envoy, bits);
+        envoy
+            .host
+            .put_property("response/code_details", details.as_bytes());
+        envoy.request(&["q"], End::Empty).response(&["no"], End::LastByte);
+        assert_eq!(cause(&mut envoy), expected, "{details}");
+    }
+}
+
+#[test]
+fn our_own_answers_are_complete_and_no_bytes_of_a_server() {
+    let asks = BodyStep::Ask(RateLimitCall {
+        cluster: "limits".into(),
+        timeout: Duration::from_secs(1),
+        message: Vec::new(),
+    });
+    let mut refused = settling(Script {
+        body: BodyStep::Reply(reply(429)),
+        ..Script::default()
+    });
+    refused.request(&["q"], End::Empty);
+    let mut by_service = settling(Script {
+        body: asks,
+        ..Script::default()
+    });
+    by_service.request(&["q"], End::Empty);
+    by_service.grpc_end(1, 0, b"no");
+    let mut at_head = settling(Script {
+        response: ResponseStep::Replace(reply(502)),
+        ..Script::default()
+    });
+    status(&at_head, "200");
+    at_head.request(&["q"], End::Empty).response(&["ab"], End::Empty);
+    for envoy in [&mut refused, &mut by_service, &mut at_head] {
+        flags(envoy, 0x4000);
+        assert!(!envoy.replies().is_empty());
+        assert_eq!(cause(envoy), Cause::Complete);
+        assert_eq!(bytes(envoy), [0]);
+    }
+}
+
+#[test]
+fn an_ordinary_end_asks_the_host_nothing_that_the_judge_does_not_ask() {
+    for response in ways() {
+        let mut envoy = settling(Script {
+            response,
+            asks_ending: false,
+            ..Script::default()
+        });
+        status(&envoy, "200");
+        envoy.request(&["q"], End::Empty).response(&["ab"], End::Empty);
+        let before = envoy.host.state().calls.len();
+        envoy.end();
+        let state = envoy.host.state();
+        assert_eq!(state.calls[before..], ["wall_clock", "set_property"]);
+        assert!(!state.calls.contains(&"property"));
     }
 }
 
