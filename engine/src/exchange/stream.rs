@@ -20,7 +20,7 @@ impl Stream {
             decoder: Decoder::new(max_event_bytes),
             watch: Watch {
                 request: None,
-                stripped: &[],
+                stripped: Box::default(),
                 answer: None,
                 event_id: false,
                 closed: false,
@@ -36,8 +36,8 @@ impl Stream {
     }
 
     /// Requests of the server with these methods are left out.
-    pub(super) fn without(mut self, methods: &'static [&'static str]) -> Stream {
-        self.watch.stripped = methods;
+    pub(super) fn without(mut self, methods: impl Iterator<Item = &'static str>) -> Stream {
+        self.watch.stripped = methods.collect();
         self
     }
 
@@ -87,7 +87,8 @@ impl Stream {
 struct Watch {
     /// Knows the responses to the request whose stream this is.
     request: Option<Reader>,
-    stripped: &'static [&'static str],
+    /// Methods of requests that are left out.
+    stripped: Box<[&'static str]>,
     answer: Option<(Outcome, u64)>,
     /// The last event with an id did not take it back.
     event_id: bool,

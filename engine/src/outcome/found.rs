@@ -145,6 +145,8 @@ enum Status {
 pub(super) struct Found {
     /// One bit for each [`Member`].
     members: u32,
+    /// The method is a text, and of no task.
+    plain_method: bool,
     result_is_object: bool,
     code: Option<i64>,
     is_error: bool,
@@ -176,9 +178,17 @@ impl Found {
         self.has(Member::Result) || self.has(Member::Error)
     }
 
+    /// Whether there is a method that has nothing to do with tasks.
+    pub(super) const fn names_plain_method(&self) -> bool {
+        self.plain_method
+    }
+
     /// The value of a member.
     pub(super) fn value(&mut self, member: Member, seen: Seen<'_>) {
         match (member, seen) {
+            (Member::Method, Seen::Text(text)) => {
+                self.plain_method = !text.windows(4).any(|part| part == b"task");
+            }
             (Member::Result, Seen::Object) => self.result_is_object = true,
             (Member::Code, Seen::Number(token)) => self.code = integer(token),
             (Member::IsError, Seen::True) => self.is_error = true,

@@ -6,6 +6,7 @@
 //! ```
 
 mod found;
+mod glance;
 mod message;
 mod reader;
 mod scan;
@@ -16,6 +17,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+pub use glance::is_plain_notification;
 pub use message::{Reader, Reply, of_answer, reply};
 pub use reader::JsonReader;
 
