@@ -116,9 +116,29 @@ fn keys_are_in_utf16_order() {
 #[test]
 fn every_pair_of_keys_is_in_utf16_order() {
     let keys = [
-        "", "a", "aa", "ab", "b", "\u{7f}", "\u{80}", "\u{7ff}", "\u{800}", "\u{d7ff}", "\u{e000}", "\u{efff}",
-        "\u{f000}", "\u{fb33}", "\u{fffd}", "\u{ffff}", "\u{10000}", "\u{1f600}", "\u{10ffff}", "a\u{ffff}",
-        "a\u{10000}", "\u{ffff}a", "\u{10000}a",
+        "",
+        "a",
+        "aa",
+        "ab",
+        "b",
+        "\u{7f}",
+        "\u{80}",
+        "\u{7ff}",
+        "\u{800}",
+        "\u{d7ff}",
+        "\u{e000}",
+        "\u{efff}",
+        "\u{f000}",
+        "\u{fb33}",
+        "\u{fffd}",
+        "\u{ffff}",
+        "\u{10000}",
+        "\u{1f600}",
+        "\u{10ffff}",
+        "a\u{ffff}",
+        "a\u{10000}",
+        "\u{ffff}a",
+        "\u{10000}a",
     ];
     for a in keys {
         for b in keys {
@@ -177,7 +197,10 @@ fn order_and_space_do_not_matter_and_everything_else_does() {
 fn a_digest_is_that_of_the_canonical_form() {
     // echo -n '{"limit":1,"query":"x"}' | sha256sum
     let digest = digest_of(r#"{"query": "x", "limit": 1.0}"#);
-    assert_eq!(digest, <[u8; 32]>::from(Sha256::digest(br#"{"limit":1,"query":"x"}"#)));
+    assert_eq!(
+        digest,
+        <[u8; 32]>::from(Sha256::digest(br#"{"limit":1,"query":"x"}"#))
+    );
     assert_eq!(super::digest(None, &[]), digest_of("{ }"));
 }
 
@@ -210,10 +233,7 @@ fn the_deepest_and_the_widest() {
         let members: Vec<String> = order.map(|number| format!("\"k{number:04}\":{number}")).collect();
         format!("{{{}}}", members.join(","))
     };
-    assert_eq!(
-        canonical(&members(&mut (0..4096).rev())),
-        members(&mut (0..4096))
-    );
+    assert_eq!(canonical(&members(&mut (0..4096).rev())), members(&mut (0..4096)));
 }
 
 #[cfg(not(target_arch = "wasm32"))]
