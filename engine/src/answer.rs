@@ -58,6 +58,12 @@ impl Answers<'_> {
         self.error(404, SESSION_NOT_FOUND, "Session not found", None, Reason::Session)
     }
 
+    /// What servers say of a task that they do not know.
+    /// <https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks#error-handling>
+    pub fn no_such_task(&self) -> LocalReply {
+        self.error(200, INVALID_PARAMS, "Task not found", None, Reason::Session)
+    }
+
     /// 405 with what is spoken here.
     pub fn verb_not_allowed(&self, allow: &str) -> LocalReply {
         self.plain(405, Reason::Method, "This HTTP method is not spoken here.")

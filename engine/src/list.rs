@@ -21,6 +21,8 @@ pub enum Filtered {
     Unchanged,
     /// It becomes this.
     Changed(Vec<u8>),
+    /// It does not go on.
+    Dropped,
 }
 
 /// What a list is filtered with.
@@ -49,7 +51,7 @@ fn filter_batch(batch: Array<'_>, keep: &dyn Keep, restamp: bool) -> Filtered {
     for (i, message) in batch.elements().enumerate() {
         out.extend_from_slice(if i == 0 { b"" } else { b"," });
         match filter_one(message, keep, restamp) {
-            Filtered::Unchanged => out.extend_from_slice(message.raw().as_bytes()),
+            Filtered::Unchanged | Filtered::Dropped => out.extend_from_slice(message.raw().as_bytes()),
             Filtered::Changed(message) => {
                 changed = true;
                 out.extend_from_slice(&message);

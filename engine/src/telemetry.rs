@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use crate::breaker::State;
+use crate::outcome;
 use crate::policy::Server;
 use crate::quota::{Book, LimitRef, What};
 use crate::store::{Expect, Store, StoreError, Versioned};
@@ -242,11 +243,15 @@ impl Measures {
         self.push(Family::RateLimitService, values, 1);
     }
 
-    /// This came of a call that went to a server, after so many milliseconds and bytes.
-    pub(crate) fn result(&mut self, at: &At<'_>, outcome: crate::outcome::Outcome, millis: u64, bytes: u64) {
+    /// This came of a call that went to a server, in so many bytes.
+    pub(crate) fn result(&mut self, at: &At<'_>, outcome: outcome::Outcome, bytes: u64) {
         self.push(Family::Results, at.values(Some(outcome.as_str())), 1);
-        self.push(Family::CallDuration, at.values(None), millis);
         self.push(Family::ResultBytes, at.values(None), bytes);
+    }
+
+    /// A call took so long.
+    pub(crate) fn call_duration(&mut self, at: &At<'_>, millis: u64) {
+        self.push(Family::CallDuration, at.values(None), millis);
     }
 
     /// A breaker has this state now.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Ending, Exchange, Forwarded, State, UnixNanos};
+use super::tasks;
+use super::{Asked, Ending, Exchange, Forwarded, State, UnixNanos};
 use crate::store::Store;
 
 impl Exchange {
@@ -36,8 +37,13 @@ impl Exchange {
         let learned = self.learn_ending(forwarded, ending, now);
         let (outcome, took) = learned.map_or((None, Duration::ZERO), |(outcome, took)| (Some(outcome), took));
         self.report(forwarded, outcome, took, store, now);
-        if let Some(charged) = forwarded.charged.take() {
-            self.settle(&charged, ending, store, now);
+        let Some(charged) = forwarded.charged.take() else {
+            return;
+        };
+        match forwarded.asked {
+            Asked::Task { .. } if !outcome.is_some_and(tasks::is_final) => {}
+            Asked::Task { .. } => self.settle_result(&charged, ending, store, now),
+            _ => self.settle(&charged, ending, store, now),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The same decision, told check by check.
 
+mod watches;
+
 use super::{Engine, LocalReply, UnixNanos, Verb, Waiting, message};
 use crate::answer::Answers;
 use crate::decide::{Check, Judgement, Step, Trace, Watch, check_server};
@@ -125,7 +127,10 @@ fn conclude(
                 Some(answers(waiting.declared.era(), None).rejected(&rejected)),
             )
         }
-        message::Judged::Response { .. } => told(Reason::Allowed, would_deny, trace, None),
+        message::Judged::Response { .. } => {
+            trace.steps.extend(watches::breaker(engine, waiting.server, None));
+            told(Reason::Allowed, would_deny, trace, None)
+        }
         message::Judged::Call {
             revision,
             call,
@@ -134,11 +139,23 @@ fn conclude(
             ..
         } => {
             let would_deny = would_deny.or(judgement.would_deny.map(|refusal| refusal.reason));
+            let tool = match &call.object {
+                Object::Tool { name, .. } => Some(&**name),
+                _ => None,
+            };
+            if tool.is_some() {
+                watches::name_loops(&mut trace.steps, engine.policy().key(waiting.caller.key));
+            }
             let Some(refusal) = judgement.refused else {
                 // As when it is charged: what enforcement would have refused earlier counts against nothing.
                 let spared = waiting.caller.mode == Mode::Shadow && would_deny.is_some();
-                if let (Object::Tool { name, .. }, Some(_), false) = (&call.object, id, spared) {
-                    trace.steps.extend(limits(engine, waiting, name));
+                if !spared {
+                    let called = tool.filter(|_| id.is_some());
+                    let breaker = watches::breaker(engine, waiting.server, called);
+                    trace.steps.extend(breaker);
+                    trace
+                        .steps
+                        .extend(called.into_iter().flat_map(|tool| limits(engine, waiting, tool)));
                 }
                 return told(Reason::Allowed, would_deny, trace, None);
             };

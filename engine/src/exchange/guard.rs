@@ -60,7 +60,7 @@ impl Exchange {
         now: UnixNanos,
     ) -> Result<Option<Duration>, StoreError> {
         // What expects no answer cannot show that the server works again.
-        if !expects_answer(forwarded.asked) {
+        if !forwarded.asked.expects_answer() {
             return breaker::wait(watched.settings, watched.id(), store, now);
         }
         Ok(
@@ -78,7 +78,7 @@ impl Exchange {
     }
 
     fn spare(&mut self, refusal: Refusal, forwarded: &Forwarded) -> LocalReply {
-        if expects_answer(forwarded.asked) {
+        if forwarded.asked.expects_answer() {
             return self.refused(refusal, forwarded.era, forwarded.id.as_deref());
         }
         let answers: Answers<'_> = self.answers(forwarded.era, None);
@@ -130,13 +130,6 @@ fn watched<'e>(engine: &'e Engine, forwarded: &Forwarded) -> Option<Watched<'e>>
         server,
         tool,
     })
-}
-
-fn expects_answer(asked: Asked) -> bool {
-    match asked {
-        Asked::Call | Asked::List(_) | Asked::Request => true,
-        Asked::Nothing | Asked::Listen | Asked::End => false,
-    }
 }
 
 impl Watched<'_> {

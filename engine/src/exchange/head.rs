@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::tasks;
 use super::{Engine, HeaderEdit, HeaderLines, LocalReply, Record, RequestHead, UnixNanos, Verb, Waiting};
 use crate::answer::Answers;
 use crate::decide::{Judgement, check_server};
@@ -95,6 +96,9 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
                 Single::One(_) | Single::Absent | Single::Repeated => None,
             };
             record.session.clone_from(&session);
+            if declared.era() == Era::Modern {
+                edits.extend(tasks::open_mirror(engine, server, &caller, lines));
+            }
             let trace = match single(lines, "traceparent") {
                 Single::One(value) => trace_id(value),
                 Single::Absent | Single::Repeated => None,

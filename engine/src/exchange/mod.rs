@@ -15,6 +15,7 @@ mod record;
 mod response;
 mod step;
 mod stream;
+mod tasks;
 mod usage;
 #[cfg(test)]
 mod usage_tests;
@@ -33,13 +34,15 @@ pub use crate::identity::VerifiedJwt;
 pub use crate::time::UnixNanos;
 
 use crate::answer::Answers;
+use crate::binding::tasks::Task;
 use crate::binding::{Owner, Secrets};
 use crate::breaker::Permit;
 use crate::decide::{Judgement, Refusal};
 use crate::identity::Caller;
-use crate::mcp::call::Object;
+use crate::mcp::call::{Object, asks_for_task};
 use crate::mcp::classify::Declared;
-use crate::mcp::method::List;
+use crate::mcp::envelope::Envelope;
+use crate::mcp::method::{List, Method};
 use crate::mcp::revision::Era;
 use crate::policy::{Policy, ServerId};
 use crate::quota::{Bill, Book, Receipt};
@@ -160,6 +163,10 @@ struct Forwarded {
     tool: Option<Rc<str>>,
     /// When it went on.
     started: UnixNanos,
+    /// The tasks that it is about.
+    tasks: Vec<Task>,
+    /// It may be answered with a task.
+    may_make_task: bool,
     /// What goes on in place of the body that came.
     body: Option<Vec<u8>>,
     /// What its breaker is to be told of.
@@ -184,6 +191,11 @@ enum Asked {
     Call,
     /// A list.
     List(List),
+    /// Something about tasks.
+    Task {
+        /// It may be answered with the result of a call.
+        result: bool,
+    },
     /// Another request.
     Request,
     /// A notification or a posted response: no answer is expected.
@@ -192,6 +204,26 @@ enum Asked {
     Listen,
     /// The end of a session.
     End,
+}
+
+impl Asked {
+    /// By a request with this method.
+    fn of(method: &Method) -> Asked {
+        match method.name {
+            "tools/call" => Asked::Call,
+            "tasks/get" | "tasks/result" => Asked::Task { result: true },
+            "tasks/list" | "tasks/cancel" | "tasks/update" => Asked::Task { result: false },
+            _ => method.list.map_or(Asked::Request, Asked::List),
+        }
+    }
+
+    /// Whether an answer is to come that says whether the server works.
+    fn expects_answer(self) -> bool {
+        match self {
+            Asked::Call | Asked::List(_) | Asked::Task { .. } | Asked::Request => true,
+            Asked::Nothing | Asked::Listen | Asked::End => false,
+        }
+    }
 }
 
 impl Exchange {
@@ -337,10 +369,12 @@ impl Exchange {
                 self.record.detail = Some(rejected.message);
                 BodyStep::Reply(self.answered(rejected.reason, reply))
             }
-            message::Judged::Response { id, .. } => {
+            message::Judged::Response { id, envelope } => {
                 self.note_would_deny(waiting.would_deny.as_ref());
-                let id = Some(id.to_owned());
-                let forwarded = forwarded(waiting, Era::Legacy, Asked::Nothing, id);
+                let mut forwarded = forwarded(waiting, Era::Legacy, Asked::Nothing, Some(id.to_owned()));
+                if let Err(reply) = self.edit(waiting, body, &envelope, &mut forwarded) {
+                    return BodyStep::Reply(reply);
+                }
                 self.send(Box::new(forwarded), store, now)
             }
             message::Judged::Call {
@@ -357,23 +391,54 @@ impl Exchange {
                 }
                 let asked = match (id, call.known) {
                     (None, _) => Asked::Nothing,
-                    (Some(_), Some(m)) if m.name == "tools/call" => Asked::Call,
-                    (Some(_), Some(m)) => m.list.map_or(Asked::Request, Asked::List),
+                    (Some(_), Some(m)) => Asked::of(m),
                     (Some(_), None) => Asked::Request,
                 };
                 let mut forwarded = forwarded(waiting, revision.era(), asked, id.map(str::to_owned));
                 if let (Object::Tool { name, .. }, Asked::Call) = (&call.object, asked) {
                     forwarded.tool = Some(Rc::from(&**name));
                 }
-                match edits::of(&self.engine, waiting, body, &envelope) {
-                    Ok(body) => forwarded.body = body,
-                    Err(error) => {
-                        let reply = self.fault();
-                        self.record.detail = Some(format!("editing the body: {error}"));
-                        return BodyStep::Reply(reply);
-                    }
+                forwarded.may_make_task =
+                    asked == Asked::Call && asks_for_task(&envelope.params, revision.era());
+                if let Err(reply) = self.edit(waiting, body, &envelope, &mut forwarded) {
+                    return BodyStep::Reply(reply);
                 }
                 self.send(Box::new(forwarded), store, now)
+            }
+        }
+    }
+
+    /// Has the server see what it may see of a message.
+    fn edit(
+        &mut self,
+        waiting: &Waiting,
+        body: &[u8],
+        envelope: &Envelope<'_>,
+        forwarded: &mut Forwarded,
+    ) -> Result<(), LocalReply> {
+        match edits::of(&self.engine, waiting, body, envelope) {
+            Ok(edited) => {
+                if matches!(forwarded.asked, Asked::Task { .. }) {
+                    let tool = edited.tasks.first().map(|task| Rc::from(task.tool.as_str()));
+                    forwarded.tool = tool.filter(|tool: &Rc<str>| !tool.is_empty());
+                }
+                forwarded.body = edited.body;
+                forwarded.tasks = edited.tasks;
+                Ok(())
+            }
+            Err(edits::Problem::UnknownTask) => {
+                let answers = self.answers(forwarded.era, forwarded.id.as_deref());
+                let reply = match forwarded.asked {
+                    Asked::Nothing => answers.forbidden_notification(Reason::Session),
+                    _ => answers.no_such_task(),
+                };
+                self.record.detail = Some("a task that is not the caller's".to_owned());
+                Err(self.answered(Reason::Session, reply))
+            }
+            Err(edits::Problem::Edit(error)) => {
+                let reply = self.fault();
+                self.record.detail = Some(format!("editing the body: {error}"));
+                Err(reply)
             }
         }
     }
@@ -383,8 +448,10 @@ impl Exchange {
         if let Some(reply) = self.spared(&mut forwarded, store, now) {
             return BodyStep::Reply(reply);
         }
-        if forwarded.asked == Asked::Call {
-            return self.charge(forwarded, store, now);
+        match forwarded.asked {
+            Asked::Call => return self.charge(forwarded, store, now),
+            Asked::Task { result: true } => forwarded.charged = self.result_of_task(&forwarded),
+            _ => {}
         }
         self.go(forwarded, now)
     }
@@ -451,6 +518,8 @@ fn forwarded(waiting: &Waiting, era: Era, asked: Asked, id: Option<String>) -> F
         stream: None,
         tool: None,
         started: UnixNanos::default(),
+        tasks: Vec::new(),
+        may_make_task: false,
         body: None,
         permit: None,
         learned: outcome::Learned::default(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::tasks;
 use super::{Asked, Cause, Ending, Exchange, Forwarded, UnixNanos};
 use crate::mcp::revision::Era;
 use crate::outcome::{JsonReader, Outcome};
@@ -78,12 +79,20 @@ impl Exchange {
         let since = |then: UnixNanos| then.since(forwarded.started);
         let took = since(learned.known.unwrap_or(now));
         let bytes = ending.result_bytes();
-        if forwarded.asked == Asked::Call {
-            let at = At {
-                server: self.engine.policy.server(forwarded.server),
-                tool: forwarded.tool.as_deref(),
-            };
-            self.measures.result(&at, outcome, millis(took), bytes);
+        let at = At {
+            server: self.engine.policy.server(forwarded.server),
+            tool: forwarded.tool.as_deref(),
+        };
+        match forwarded.asked {
+            Asked::Call => {
+                self.measures.result(&at, outcome, bytes);
+                self.measures.call_duration(&at, millis(took));
+            }
+            // How long the call took is not known here.
+            Asked::Task { result: true } if tasks::is_final(outcome) => {
+                self.measures.result(&at, outcome, bytes)
+            }
+            _ => {}
         }
         self.record.outcome = Some(outcome);
         self.record.result_bytes = Some(bytes);

@@ -2,11 +2,13 @@
 
 use super::head::SESSION_ID;
 use super::stream::Stream;
+use super::tasks;
 use super::{
     Asked, ChunkStep, Engine, Exchange, Forwarded, HeaderEdit, LocalReply, ResponseHead, ResponseStep,
     ResultStep, State, UnixNanos,
 };
 use crate::answer::{Answers, DECISION_HEADER};
+use crate::binding::tasks::Rewritten;
 use crate::decide::item_access;
 use crate::json::{self, Kind, Value};
 use crate::list::{self, Filtered, Keep};
@@ -60,7 +62,7 @@ impl Exchange {
                 ResponseStep::Stream(edits)
             }
             Action::Stream => {
-                forwarded.stream = Some(Stream::new(result_bytes));
+                forwarded.stream = Some(stream_for(&engine, forwarded));
                 edits.extend(body_edits(head, true));
                 ResponseStep::Stream(edits)
             }
@@ -101,6 +103,7 @@ impl Exchange {
         forwarded.learned.answer(outcome, body.len() as u64, now);
         match filter_message(&engine, forwarded, message, store) {
             Filtered::Unchanged => ResultStep::Keep,
+            Filtered::Dropped => self.unusable(Outcome::Malformed, "it came unasked"),
             Filtered::Changed(body) => {
                 let edits = match engine.policy().hold() {
                     Hold::Headers => {
@@ -217,7 +220,7 @@ fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usiz
         return Ok(Action::Stream);
     }
     let is_json = media_type.as_deref() == Some(JSON) && !head.end_of_stream;
-    let answers_request = matches!(forwarded.asked, Asked::Call | Asked::Request | Asked::List(_));
+    let answers_request = forwarded.asked.expects_answer();
     if !success {
         let readable = answers_request && is_json && !encoded;
         return Ok(if readable { Action::Read } else { Action::Pass });
@@ -240,9 +243,14 @@ fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usiz
     match single(lines, "content-length") {
         Single::One(value) if exceeds(value, result_bytes) => Err((Outcome::TooLarge, TOO_LARGE)),
         // Without a length it may still turn out too large, and then the client has to be told so.
-        Single::One(_) if matches!(forwarded.asked, Asked::Call | Asked::Request) => Ok(Action::Read),
+        Single::One(_) if !is_rewritten(forwarded) => Ok(Action::Read),
         Single::One(_) | Single::Absent | Single::Repeated => Ok(Action::Await),
     }
+}
+
+/// Whether the answer may have to be changed, and is therefore held.
+fn is_rewritten(forwarded: &Forwarded) -> bool {
+    forwarded.may_make_task || matches!(forwarded.asked, Asked::List(_) | Asked::Task { .. })
 }
 
 fn status(head: &ResponseHead<'_>) -> Option<u16> {
@@ -337,15 +345,31 @@ fn stream_fault(forwarded: &Forwarded) -> Vec<u8> {
 }
 
 fn filter_message(engine: &Engine, forwarded: &Forwarded, message: Value<'_>, store: &dyn Store) -> Filtered {
-    list::filter(
-        message,
-        &ForCaller {
-            engine,
-            forwarded,
-            store,
-        },
-        forwarded.era == Era::Modern,
-    )
+    let for_caller = ForCaller {
+        engine,
+        forwarded,
+        store,
+    };
+    let filtered = list::filter(message, &for_caller, forwarded.era == Era::Modern);
+    if filtered != Filtered::Unchanged {
+        return filtered;
+    }
+    match tasks::tag(engine, forwarded, message, store) {
+        Rewritten::Unchanged => Filtered::Unchanged,
+        Rewritten::Changed(message) => Filtered::Changed(message),
+        Rewritten::Dropped => Filtered::Dropped,
+    }
+}
+
+/// A stream of answers, and of the requests that the server may make.
+fn stream_for(engine: &Engine, forwarded: &Forwarded) -> Stream {
+    let policy = &engine.policy;
+    let capabilities = policy.server(forwarded.server).client_capabilities;
+    let stream = Stream::new(policy.limits().result_bytes).without(capabilities.stripped_methods());
+    match &forwarded.id {
+        Some(id) if forwarded.asked.expects_answer() => stream.of_request(id),
+        _ => stream,
+    }
 }
 
 struct ForCaller<'a> {

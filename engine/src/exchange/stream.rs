@@ -153,6 +153,7 @@ impl Watch {
             Fate::Pass => match filter(message) {
                 Filtered::Unchanged => Fate::Pass,
                 Filtered::Changed(data) => Fate::Rewrite(data),
+                Filtered::Dropped => Fate::Drop,
             },
             fate => fate,
         }

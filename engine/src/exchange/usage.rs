@@ -185,6 +185,21 @@ impl Exchange {
         self.measure(&engine, &charged.bill, spent);
     }
 
+    /// The result of a task was fetched, whose call was charged before.
+    pub(super) fn settle_result(
+        &mut self,
+        charged: &Charged,
+        ending: &dyn Ending,
+        store: &dyn Store,
+        now: UnixNanos,
+    ) {
+        let engine = Rc::clone(&self.engine);
+        let bytes = ending.result_bytes();
+        self.record.cost_micros = Some(charged.bill.result_cost(bytes));
+        let spent = engine.book.settle(&charged.bill, bytes, store, now);
+        self.measure(&engine, &charged.bill, spent);
+    }
+
     /// Has the conflicts measured of what is done with the store.
     pub(super) fn tallied<T>(
         &mut self,

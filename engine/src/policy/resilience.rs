@@ -103,12 +103,21 @@ pub struct ClientCapabilities {
 impl ClientCapabilities {
     /// The names of those that are taken away.
     pub fn stripped(&self) -> impl Iterator<Item = &'static str> {
+        self.pairs().map(|(name, _)| name)
+    }
+
+    /// The methods of a server's requests that go with them.
+    pub fn stripped_methods(&self) -> impl Iterator<Item = &'static str> {
+        self.pairs().map(|(_, method)| method)
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         [
-            ("sampling", self.sampling),
-            ("elicitation", self.elicitation),
-            ("roots", self.roots),
+            (self.sampling, ("sampling", "sampling/createMessage")),
+            (self.elicitation, ("elicitation", "elicitation/create")),
+            (self.roots, ("roots", "roots/list")),
         ]
         .into_iter()
-        .filter_map(|(name, capability)| (capability == Capability::Strip).then_some(name))
+        .filter_map(|(capability, names)| (capability == Capability::Strip).then_some(names))
     }
 }
