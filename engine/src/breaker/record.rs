@@ -1,20 +1,26 @@
 //! How breakers are stored: many in one record, in entries of one size. All numbers are little endian.
 //!
 //! ```text
-//! id u64 │ generation u64 │ written u64 │ state u8 │ 96 bytes by state
-//!   0 closed     failures u32, zero u32, latest u64, 10 × (calls u32, bad u32), zeros
+//! id u64 │ generation u64 │ written u64 │ state u8 │ 92 bytes by state
+//!   0 closed     failures u32, latest u64, 10 × (calls u32, bad u32)
 //!   1 half-open  started u32, good u32, lease u64, zeros
 //!   2 open       until u64, zeros
 //! ```
 
 use super::machine::{Machine, Phase};
-use super::window::{Bucket, Window};
+use super::window::{BUCKETS, Bucket, Window};
 use crate::slots::{self, Damaged, Table};
 use crate::store::StoreError;
 use crate::time::UnixNanos;
 
-const ENTRY: usize = 8 + 8 + 8 + 1 + BODY;
-const BODY: usize = 96;
+const ENTRY: usize = STATE + 1 + BODY;
+const WRITTEN: usize = 16;
+const STATE: usize = 24;
+const BODY: usize = 4 + 8 + 8 * BUCKETS;
+
+const CLOSED: u8 = 0;
+const HALF_OPEN: u8 = 1;
+const OPEN: u8 = 2;
 
 /// Breakers in one record: 65,536 in all, which is 8 MB. Callers can invent names of tools.
 pub(super) const MOST: usize = 16;
@@ -31,7 +37,8 @@ impl slots::Record for Record {
     const DAMAGED: Damaged = Damaged::Emptied;
 
     fn parse(bytes: Vec<u8>) -> Result<Record, StoreError> {
-        let known = |entry: &[u8; ENTRY]| decode(entry).is_some();
+        // Any number in an entry can be lived with, so this is all there is to check, on every call.
+        let known = |entry: &[u8; ENTRY]| entry.get(STATE).is_some_and(|state| *state <= OPEN);
         Table::parse(bytes, MOST, known).map(|table| Record { table })
     }
 
@@ -46,7 +53,7 @@ impl Record {
         match self.table.find(id) {
             None => Ok((None, Machine::default())),
             Some((at, entry)) => {
-                let (_, machine) = decode(entry).ok_or(StoreError::Corrupt)?;
+                let machine = decode(entry).ok_or(StoreError::Corrupt)?;
                 Ok((Some(at), machine))
             }
         }
@@ -72,10 +79,9 @@ impl Record {
     fn forget_one(&mut self) {
         let entries = self.table.entries().iter().enumerate();
         let worth = |entry: &[u8; ENTRY]| {
-            decode(entry).map(|(written, machine)| {
-                let closed = matches!(machine.phase, Phase::Closed { .. });
-                (!closed, written)
-            })
+            let written = entry.get(WRITTEN..).and_then(<[u8]>::first_chunk);
+            let closed = entry.get(STATE) == Some(&CLOSED);
+            (!closed, written.map(|bytes| u64::from_le_bytes(*bytes)))
         };
         if let Some((at, _)) = entries.min_by_key(|(_, entry)| worth(entry)) {
             self.table.remove(at);
@@ -88,17 +94,14 @@ impl Record {
     }
 }
 
-/// When it was written, and what it says.
-fn decode(entry: &[u8; ENTRY]) -> Option<(UnixNanos, Machine)> {
+fn decode(entry: &[u8; ENTRY]) -> Option<Machine> {
     let mut rest = Reader(entry.get(8..)?);
     let generation = rest.u64()?;
-    let written = UnixNanos(rest.u64()?);
+    let _written = rest.u64()?;
     let [state] = rest.take()?;
     let phase = match state {
-        0 => {
-            let (failures, 0) = (rest.u32()?, rest.u32()?) else {
-                return None;
-            };
+        CLOSED => {
+            let failures = rest.u32()?;
             let mut window = Window {
                 latest: rest.u64()?,
                 ..Window::NEW
@@ -111,18 +114,17 @@ fn decode(entry: &[u8; ENTRY]) -> Option<(UnixNanos, Machine)> {
             }
             Phase::Closed { failures, window }
         }
-        1 => Phase::HalfOpen {
+        HALF_OPEN => Phase::HalfOpen {
             started: rest.u32()?,
             good: rest.u32()?,
             lease: UnixNanos(rest.u64()?),
         },
-        2 => Phase::Open {
+        OPEN => Phase::Open {
             until: UnixNanos(rest.u64()?),
         },
         _ => return None,
     };
-    let zeros = rest.0.iter().all(|byte| *byte == 0);
-    zeros.then_some((written, Machine { generation, phase }))
+    Some(Machine { generation, phase })
 }
 
 fn encode(id: u64, written: UnixNanos, machine: &Machine) -> [u8; ENTRY] {
@@ -133,9 +135,8 @@ fn encode(id: u64, written: UnixNanos, machine: &Machine) -> [u8; ENTRY] {
     out.put(&written.0.to_le_bytes());
     match &machine.phase {
         Phase::Closed { failures, window } => {
-            out.put(&[0]);
+            out.put(&[CLOSED]);
             out.put(&failures.to_le_bytes());
-            out.put(&[0; 4]);
             out.put(&window.latest.to_le_bytes());
             for bucket in &window.buckets {
                 out.put(&bucket.calls.to_le_bytes());
@@ -143,13 +144,13 @@ fn encode(id: u64, written: UnixNanos, machine: &Machine) -> [u8; ENTRY] {
             }
         }
         Phase::HalfOpen { started, good, lease } => {
-            out.put(&[1]);
+            out.put(&[HALF_OPEN]);
             out.put(&started.to_le_bytes());
             out.put(&good.to_le_bytes());
             out.put(&lease.0.to_le_bytes());
         }
         Phase::Open { until } => {
-            out.put(&[2]);
+            out.put(&[OPEN]);
             out.put(&until.0.to_le_bytes());
         }
     }
