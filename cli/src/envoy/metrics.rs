@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sample_has_the_same_labels() {
+    fn the_sample_has_the_same_labels_and_buckets() {
         let sample = include_str!("../../../envoy/toolgate.yaml");
         let config = stats_config();
         let tags = config["stats_tags"].as_array().unwrap();
@@ -57,5 +57,21 @@ mod tests {
             assert!(sample.contains(&line), "{line}");
         }
         assert_eq!(sample.matches("tag_name").count(), tags.len());
+        let settings = config["histogram_bucket_settings"].as_array().unwrap();
+        for setting in settings {
+            let prefix = setting["match"]["prefix"].as_str().unwrap();
+            let bounds: Vec<_> = setting["buckets"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(Value::to_string)
+                .collect();
+            let lines = format!(
+                "  - match: {{ prefix: {prefix} }}\n    buckets: [{}]\n",
+                bounds.join(", ")
+            );
+            assert!(sample.contains(&lines), "{lines}");
+        }
+        assert_eq!(sample.matches("buckets:").count(), settings.len());
     }
 }

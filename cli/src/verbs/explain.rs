@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         _ => None,
     };
     let limits = match body.as_deref().and_then(tool_called) {
-        Some(tool) if explained.steps.iter().any(counts) => {
+        Some(tool) if explained.steps.iter().any(is_limit) => {
             limits::of_call(engine.book(), key, engine.policy().server(server), &tool)
         }
         _ => Vec::new(),
@@ -100,9 +100,23 @@ fn read_request(path: &Path) -> Outcome<Vec<u8>> {
         .map_err(|error| Failure::usage(format!("cannot read the request {}: {error}", path.display())))
 }
 
-/// Whether it names a limit that counts the call. Whether that has room, nothing here knows.
-fn counts(step: &Step) -> bool {
+/// Whether it names a quota or budget that counts the call. Whether that has room, nothing here knows.
+fn is_limit(step: &Step) -> bool {
     matches!(step.check, Check::Quota | Check::Budget)
+}
+
+/// The same, loop guards included.
+fn counts(step: &Step) -> bool {
+    is_limit(step) || (step.check == Check::Loop && applies(step))
+}
+
+/// Whether it names a breaker. Whether that is open, nothing here knows.
+fn watches(step: &Step) -> bool {
+    step.check == Check::Breaker
+}
+
+fn applies(step: &Step) -> bool {
+    step.refused.is_none() && step.text != NOT_APPLICABLE
 }
 
 /// The tool that a message calls. The engine has read it more strictly before.
@@ -129,7 +143,7 @@ fn tell(out: &mut impl Write, args: &Args, explained: &Explained) -> std::io::Re
     for step in &explained.steps {
         let (style, mark) = match (step.refused, step.shadow) {
             (None, _) if step.text == NOT_APPLICABLE => (DIM, "-"),
-            (None, _) if counts(step) => (NOTE, "•"),
+            (None, _) if counts(step) || watches(step) => (NOTE, "•"),
             (None, _) => (GOOD, "✓"),
             (Some(_), true) => (NOTE, "~"),
             (Some(_), false) => (BAD, "✗"),
@@ -141,16 +155,23 @@ fn tell(out: &mut impl Write, args: &Args, explained: &Explained) -> std::io::Re
             step.text
         )?;
     }
-    if explained.steps.iter().any(counts) {
-        writeln!(
-            out,
-            "  {DIM}what is left of a limit is known where calls are made{DIM:#}"
-        )?;
+    if let Some(unknown) = unknown(&explained.steps) {
+        writeln!(out, "  {DIM}{unknown} is known where calls are made{DIM:#}")?;
     }
     explained
         .reply
         .as_ref()
         .map_or(Ok(()), |reply| tell_reply(out, reply))
+}
+
+/// What nothing here knows of what was named.
+fn unknown(steps: &[Step]) -> Option<&'static str> {
+    match (steps.iter().any(counts), steps.iter().any(watches)) {
+        (true, true) => Some("what is left of a limit, and whether a breaker is open,"),
+        (true, false) => Some("what is left of a limit"),
+        (false, true) => Some("whether a breaker is open"),
+        (false, false) => None,
+    }
 }
 
 /// What the engine says of a check that has nothing to say.
@@ -184,6 +205,7 @@ fn step_json(step: &Step) -> Value {
     let outcome = match (step.refused, step.shadow) {
         (None, _) if step.text == NOT_APPLICABLE => "skipped",
         (None, _) if counts(step) => "counted",
+        (None, _) if watches(step) => "watched",
         (None, _) => "passed",
         (Some(_), true) => "shadowed",
         (Some(_), false) => "refused",

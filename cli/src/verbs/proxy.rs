@@ -1,9 +1,11 @@
 //! Arguments that `render envoy` and `run` share.
 
+use std::env::VarError;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use toolgate_engine::binding::Secrets;
 use toolgate_engine::policy::Policy;
 use url::Url;
 
@@ -134,6 +136,27 @@ impl ProxyArgs {
         }
     }
 }
+
+/// Whether the environment here has the secret that the policy binds sessions with; the error is a sentence.
+pub(crate) fn session_secret(policy: &Policy) -> Result<(), String> {
+    let Some(name) = &policy.sessions().secret_env else {
+        return Ok(());
+    };
+    match std::env::var(name) {
+        Ok(value) => Secrets::parse(&value).map(|_| ()).map_err(|error| {
+            format!(
+                "the environment variable {name}, which the policy's \"sessions\" name, is unusable: {error}"
+            )
+        }),
+        Err(VarError::NotPresent) => Err(format!(
+            "the environment variable {name}, which the policy's \"sessions\" name, is not set"
+        )),
+        Err(VarError::NotUnicode(_)) => Err(format!("the environment variable {name} is not UTF-8")),
+    }
+}
+
+/// How to get a secret.
+pub(crate) const GOOD_SECRET: &str = "a good one: openssl rand -base64 32";
 
 /// The absolute path of a file that must be there.
 pub(crate) fn existing(path: &Path, option: &str) -> Outcome<PathBuf> {

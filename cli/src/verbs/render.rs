@@ -8,7 +8,7 @@ use clap::Subcommand;
 use toolgate_engine::policy::ServiceEngine;
 use toolgate_engine::quota::Book;
 
-use super::proxy::{ProxyArgs, existing, parse_address, server_names};
+use super::proxy::{GOOD_SECRET, ProxyArgs, existing, parse_address, server_names, session_secret};
 use crate::envoy::{self, AccessLog, Setup};
 use crate::failure::{Failure, Outcome};
 use crate::policy_file::PolicyFile;
@@ -124,6 +124,10 @@ fn envoy(args: &EnvoyArgs) -> Outcome {
     };
     for warning in setup.warnings() {
         anstream::eprintln!("warning: {warning}");
+    }
+    // Envoy may run elsewhere.
+    if let Err(why) = session_secret(policy) {
+        anstream::eprintln!("warning: here, {why}; where Envoy starts it must be ({GOOD_SECRET})");
     }
     let text = envoy::to_text(&envoy::bootstrap(&setup)).map_err(|error| Failure::no(error.to_string()))?;
     std::io::stdout().lock().write_all(text.as_bytes())?;

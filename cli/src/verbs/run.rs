@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::proxy::{ProxyArgs, parse_address, server_names};
+use super::proxy::{GOOD_SECRET, ProxyArgs, parse_address, server_names, session_secret};
 use crate::envoy::{self, AccessLog, Setup};
 use crate::failure::{Failure, Outcome};
 use crate::policy_file::PolicyFile;
@@ -56,6 +56,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     args.proxy.refuse_later()?;
     let file = PolicyFile::load(&args.policy)?;
     let policy = &file.policy;
+    // Envoy is a child of this process and has its environment.
+    session_secret(policy).map_err(|why| Failure::usage(why).fix(GOOD_SECRET))?;
     let names = server_names(policy);
     let mut arguments = args.upstreams.clone();
     if let Some(path) = &args.mcp_json {

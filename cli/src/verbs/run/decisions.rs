@@ -24,16 +24,49 @@ pub(super) fn line(record: &str) -> Option<String> {
         // Writing to a string cannot fail.
         let _ = write!(line, "  {part}");
     }
-    let _ = write!(
-        line,
-        "  {DIM}{} {} ms{DIM:#}",
-        number("status"),
-        number("duration_ms")
-    );
-    if let Some(detail) = text("detail").or_else(|| trouble(&text)) {
-        let _ = write!(line, "  {detail}");
+    let (status, outcome) = (number("status"), outcome(&text));
+    // From the verdict to the answer; of what was refused, all there is.
+    let took = text("call_duration_ms").unwrap_or_else(|| number("duration_ms").to_string());
+    let _ = match outcome {
+        None => write!(line, "  {DIM}{status} {took} ms{DIM:#}"),
+        Some(Came { text, well: true }) => write!(line, "  {DIM}{status} {text} {took} ms{DIM:#}"),
+        Some(Came { text, well: false }) => write!(
+            line,
+            "  {DIM}{status}{DIM:#} {BAD}{text}{BAD:#} {DIM}{took} ms{DIM:#}"
+        ),
+    };
+    let detail = text("detail").or_else(|| trouble(&text));
+    for part in detail.into_iter().chain(gap(&text)) {
+        let _ = write!(line, "  {part}");
     }
     Some(line)
+}
+
+/// What came of a request that went on.
+struct Came {
+    text: String,
+    /// Whether there is nothing to look into.
+    well: bool,
+}
+
+fn outcome(text: &impl Fn(&str) -> Option<String>) -> Option<Came> {
+    let outcome = text("outcome")?;
+    let well = matches!(
+        outcome.as_str(),
+        "ok" | "accepted" | "task" | "input_required" | "client_gone"
+    );
+    let text = match text("outcome_code") {
+        Some(code) => format!("{outcome} {code}"),
+        None => outcome,
+    };
+    Some(Came { text, well })
+}
+
+/// A rate limit service that gave no usable answer, whatever `onError` made of it.
+fn gap(text: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    let said = text("rate_limit")?;
+    said.starts_with("error")
+        .then(|| format!("rate limit service: {said}"))
 }
 
 /// What Envoy says of a request that it could not carry through, such as a server that is not there.
@@ -83,7 +116,7 @@ fn clean(text: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::line;
+    use super::{BAD, line};
 
     fn plain(record: &serde_json::Value) -> String {
         anstream::adapter::strip_str(&line(&record.to_string()).unwrap()).to_string()
@@ -105,6 +138,37 @@ mod tests {
     fn a_shadowed_refusal_is_not_plainly_allowed() {
         let record = json!({ "time": "", "decision": "allowed", "would_deny": "quota", "key": "eng" });
         assert!(plain(&record).contains("would deny: quota"));
+    }
+
+    #[test]
+    fn what_came_of_a_request_is_told_with_the_time_it_took() {
+        let record = |outcome: &str, code: serde_json::Value| {
+            json!({ "time": "", "decision": "allowed", "key": "eng", "status": 200, "duration_ms": 90,
+                "outcome": outcome, "outcome_code": code, "call_duration_ms": "84" })
+        };
+        for (outcome, code, told) in [
+            ("ok", json!(null), "200 ok 84 ms"),
+            ("tool_error", json!(null), "200 tool_error 84 ms"),
+            ("rpc_error", json!("-32603"), "200 rpc_error -32603 84 ms"),
+            ("http_error", json!("503"), "200 http_error 503 84 ms"),
+        ] {
+            let told_line = plain(&record(outcome, code));
+            assert!(told_line.ends_with(told), "{told_line}");
+        }
+        let colour = |outcome| line(&record(outcome, json!(null)).to_string()).unwrap();
+        let bad = format!("{BAD}");
+        assert!(!colour("ok").contains(&bad) && colour("reset").contains(&bad));
+    }
+
+    #[test]
+    fn a_rate_limit_service_that_did_not_answer_is_told_even_where_the_call_passed() {
+        let record = |said: &str| json!({ "time": "", "decision": "allowed", "rate_limit": said });
+        let failed = plain(&record("error: no answer in 100ms"));
+        assert!(
+            failed.ends_with("rate limit service: error: no answer in 100ms"),
+            "{failed}"
+        );
+        assert!(!plain(&record("within")).contains("rate limit"));
     }
 
     #[test]
