@@ -17,15 +17,15 @@ use toolgate_engine::exchange::{HeaderEdit, LocalReply, UnixNanos};
 use toolgate_engine::policy::Hold;
 
 use crate::deadlines;
-use crate::ending::{Answer, Ended};
 use crate::exported::Exported;
 use crate::host::{Direction, Host, HostResult, HostStatus, Level};
 use crate::judge::Judge;
 use crate::jwt::JwtClaims;
 use crate::metrics;
-use crate::store::SharedData;
 
 mod asking;
+mod end;
+mod export;
 mod request;
 mod response;
 #[cfg(test)]
@@ -246,51 +246,6 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         outcome.unwrap_or_else(|fault| self.response_fault(&fault))
     }
 
-    /// The stream is over, however it ended, and nothing waits any more: tells the exchange how it ended, once, and
-    /// filter state what that changed in the record.
-    ///
-    /// Envoy calls this before it writes its access logs, which still see what is set here. (Of the logs that it writes
-    /// in between, at the start or periodically, it tells a filter nothing.)
-    pub fn done(&mut self) {
-        deadlines::forget(self.context_id);
-        if matches!(self.request, RequestPhase::Held(_) | RequestPhase::Asking(_)) {
-            self.request = RequestPhase::Stopped;
-            // The caller left: there is no decision, but who it was, and a call that the rate limit service may have counted.
-            self.export();
-        }
-        if self.settled || !self.judge.settles() {
-            return;
-        }
-        self.settled = true;
-        let now = self.time();
-        let ended = Ended {
-            host: &self.host,
-            result_bytes: self.result_bytes(),
-            answer: self.answer(),
-        };
-        self.judge.finish(&ended, &SharedData(&self.host), now);
-        self.measure();
-        self.export_news();
-    }
-
-    /// Bytes of response body that a server sent.
-    fn result_bytes(&self) -> u64 {
-        if self.response_foreign {
-            return 0;
-        }
-        self.response_passed.saturating_add(self.response_held as u64)
-    }
-
-    fn answer(&self) -> Answer {
-        match self.response {
-            // With our own reply, which Envoy ends by itself.
-            ResponsePhase::Own => Answer::Complete,
-            _ if !self.response_ended => Answer::Unfinished,
-            _ if self.response_foreign => Answer::Foreign,
-            _ => Answer::Complete,
-        }
-    }
-
     /// The wall clock; where it fails, the latest time that is known, which is close.
     fn time(&mut self) -> UnixNanos {
         if let Ok(now) = self.host.wall_clock() {
@@ -356,46 +311,12 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
         }
     }
 
-    /// Brings filter state up to the record, which changes only with its decision and at the end.
-    fn export(&mut self) {
-        let decision = self.judge.reason();
-        if self.exported_decision.replace(decision) != Some(decision) {
-            self.export_news();
-        }
-    }
-
-    /// Sets what filter state does not know yet. A value that cannot be exported costs a log line and not the request.
-    fn export_news(&mut self) {
-        let (host, settings) = (&self.host, &*self.settings);
-        let exported = &mut self.exported;
-        exported.begin();
-        self.judge.fields(&mut |name, value| {
-            if exported.is_news(name, value) {
-                set_field(host, settings, name, value);
-            }
-        });
-        // Filter state cannot be taken back.
-        while let Some(name) = exported.next_gone() {
-            set_field(host, settings, name, b"");
-        }
-    }
-
     fn warn(&self, Fault(what, status): &Fault) {
         let text = format!(
             "toolgate: context {}: {what} failed ({status:?})",
             self.context_id
         );
         self.host.log(Level::Warn, &text);
-    }
-}
-
-fn set_field(host: &impl Host, settings: &Settings, name: &str, value: &[u8]) {
-    let Err(status) = host.set_property(name, value) else {
-        return;
-    };
-    if !settings.export_failure_logged.replace(true) {
-        let text = format!("toolgate: setting filter state {name} failed ({status:?})");
-        host.log(Level::Warn, &text);
     }
 }
 

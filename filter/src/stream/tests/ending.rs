@@ -326,6 +326,8 @@ fn our_own_answers_are_complete_and_no_bytes_of_a_server() {
         ..Script::default()
     });
     status(&at_head, "200");
+    // In place of a server's head, Envoy sends it without asking the filters again.
+    at_head.own_reply_seen = true;
     at_head.request(&["q"], End::Empty).response(&["ab"], End::Empty);
     for envoy in [&mut refused, &mut by_service, &mut at_head] {
         flags(envoy, 0x4000);
