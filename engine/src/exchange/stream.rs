@@ -1,5 +1,8 @@
 //! A response stream, filtered event by event.
 
+#[cfg(test)]
+mod tests;
+
 use super::ChunkStep;
 use crate::json::{self, Kind, Value};
 use crate::list::{self, Filtered};
@@ -23,6 +26,7 @@ impl Stream {
                 stripped: Box::default(),
                 answer: None,
                 event_id: false,
+                dropped_return: false,
                 closed: false,
                 failed: false,
             },
@@ -92,6 +96,8 @@ struct Watch {
     answer: Option<(Outcome, u64)>,
     /// The last event with an id did not take it back.
     event_id: bool,
+    /// An event that was left out ended with a carriage return, whose line feed may follow.
+    dropped_return: bool,
     /// The request was answered in the server's stead: nothing more goes out.
     closed: bool,
     failed: bool,
@@ -117,7 +123,9 @@ impl Watch {
         if self.closed {
             return;
         }
+        let dropped_return = std::mem::take(&mut self.dropped_return);
         let event = match item {
+            Item::Other(b"\n") if dropped_return => return out.skip(),
             Item::Other(raw) => return out.same(raw),
             Item::TooLarge => return self.fail(Outcome::TooLarge, replacement, out),
             Item::Event(event) => event,
@@ -126,11 +134,12 @@ impl Watch {
             self.event_id = !id.is_empty();
         }
         match self.judge(&event, filter) {
-            Fate::Pass => out.same(event.raw),
-            Fate::Rewrite(data) => rewrite(&event, &data, out.different(event.raw.len())),
+            Fate::Pass => return out.same(event.raw),
+            Fate::Rewrite(data) => return rewrite(&event, &data, out.different(event.raw.len())),
             Fate::Drop => out.different(0).extend_from_slice(PLACEHOLDER),
             Fate::Fail => self.fail(Outcome::Malformed, replacement, out),
         }
+        self.dropped_return = event.raw.ends_with(b"\r");
     }
 
     fn judge(&mut self, event: &Event<'_>, filter: &mut impl FnMut(Value<'_>) -> Filtered) -> Fate {
@@ -245,6 +254,11 @@ impl<'w> Output<'w> {
             }
         }
         self.different(bytes.len()).extend_from_slice(bytes);
+    }
+
+    /// Leaves out bytes of the stream.
+    fn skip(&mut self) {
+        self.different(0);
     }
 
     /// Where to append about `more` bytes that are not the next ones of the window.
