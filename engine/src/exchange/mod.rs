@@ -9,10 +9,12 @@ mod ending;
 mod explain;
 mod guard;
 mod head;
+mod learned;
 mod message;
 mod outcome;
 mod record;
 mod response;
+mod state;
 mod step;
 mod stream;
 mod tasks;
@@ -33,19 +35,17 @@ pub use crate::http::{HeaderEdit, HeaderLines, LocalReply};
 pub use crate::identity::VerifiedJwt;
 pub use crate::time::UnixNanos;
 
+use state::{Asked, Asking, Charged, Forwarded, State, Verb, Waiting, forwarded};
+
 use crate::answer::Answers;
-use crate::binding::tasks::Task;
 use crate::binding::{Owner, Secrets};
-use crate::breaker::Permit;
 use crate::decide::{Judgement, Refusal};
 use crate::identity::Caller;
 use crate::mcp::call::{Object, asks_for_task};
-use crate::mcp::classify::Declared;
 use crate::mcp::envelope::Envelope;
-use crate::mcp::method::{List, Method};
 use crate::mcp::revision::Era;
 use crate::policy::{Policy, ServerId};
-use crate::quota::{Bill, Book, Receipt};
+use crate::quota::Book;
 use crate::reason::Reason;
 use crate::schema::Advertised;
 use crate::store::Store;
@@ -110,120 +110,6 @@ pub struct Exchange {
     unsettled: Option<State>,
     record: Record,
     measures: Measures,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Nothing seen yet.
-    New,
-    /// The head is accepted; the body decides.
-    Waiting(Box<Waiting>),
-    /// The call waits for the rate limit service.
-    Asking(Box<usage::Asking>),
-    /// The request went on; its answer is to come.
-    Forwarded(Box<Forwarded>),
-    /// Answered here, or not ours.
-    Finished,
-}
-
-/// What the head of a request said that its body must fit.
-#[derive(Debug)]
-struct Waiting {
-    server: ServerId,
-    caller: Caller,
-    verb: Verb,
-    declared: Declared,
-    /// The lines of `Mcp-Method` and `Mcp-Name`.
-    mirrors: Vec<(Vec<u8>, Vec<u8>)>,
-    would_deny: Option<Refusal>,
-    /// The session, as the server knows it.
-    session: Option<Vec<u8>>,
-    /// The trace that the headers name.
-    trace: Option<[u8; 32]>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
-    Post,
-    Get,
-    Delete,
-}
-
-/// What the response needs to know about its request.
-#[derive(Debug)]
-struct Forwarded {
-    server: ServerId,
-    caller: Caller,
-    era: Era,
-    asked: Asked,
-    /// The id token of a request.
-    id: Option<String>,
-    stream: Option<stream::Stream>,
-    /// The tool called, or the one whose task this is about.
-    tool: Option<Rc<str>>,
-    /// When it went on.
-    started: UnixNanos,
-    /// The tasks that it is about.
-    tasks: Vec<Task>,
-    /// It may be answered with a task.
-    may_make_task: bool,
-    /// What goes on in place of the body that came.
-    body: Option<Vec<u8>>,
-    /// What its breaker is to be told of.
-    permit: Option<Permit>,
-    /// What is known of its answer.
-    learned: outcome::Learned,
-    /// What was charged for it.
-    charged: Option<Box<Charged>>,
-}
-
-/// What was charged for a call that goes on.
-#[derive(Debug)]
-struct Charged {
-    bill: Bill,
-    receipt: Receipt,
-}
-
-/// What a forwarded request asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    /// `tools/call`.
-    Call,
-    /// A list.
-    List(List),
-    /// Something about tasks.
-    Task {
-        /// It may be answered with the result of a call.
-        result: bool,
-    },
-    /// Another request.
-    Request,
-    /// A notification or a posted response: no answer is expected.
-    Nothing,
-    /// A stream of server messages.
-    Listen,
-    /// The end of a session.
-    End,
-}
-
-impl Asked {
-    /// By a request with this method.
-    fn of(method: &Method) -> Asked {
-        match method.name {
-            "tools/call" => Asked::Call,
-            "tasks/get" | "tasks/result" => Asked::Task { result: true },
-            "tasks/list" | "tasks/cancel" | "tasks/update" => Asked::Task { result: false },
-            _ => method.list.map_or(Asked::Request, Asked::List),
-        }
-    }
-
-    /// Whether an answer is to come that says whether the server works.
-    fn expects_answer(self) -> bool {
-        match self {
-            Asked::Call | Asked::List(_) | Asked::Task { .. } | Asked::Request => true,
-            Asked::Nothing | Asked::Listen | Asked::End => false,
-        }
-    }
 }
 
 impl Exchange {
@@ -504,25 +390,5 @@ impl Exchange {
         // What was charged is settled at the end, whoever answers.
         self.unsettled = Some(ended).filter(State::settles).or(self.unsettled.take());
         reply
-    }
-}
-
-/// What the response will need to know about its request.
-fn forwarded(waiting: &Waiting, era: Era, asked: Asked, id: Option<String>) -> Forwarded {
-    Forwarded {
-        server: waiting.server,
-        caller: waiting.caller.clone(),
-        era,
-        asked,
-        id,
-        stream: None,
-        tool: None,
-        started: UnixNanos::default(),
-        tasks: Vec::new(),
-        may_make_task: false,
-        body: None,
-        permit: None,
-        learned: outcome::Learned::default(),
-        charged: None,
     }
 }

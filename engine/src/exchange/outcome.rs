@@ -5,60 +5,11 @@ use std::time::Duration;
 use super::tasks;
 use super::{Asked, Cause, Ending, Exchange, Forwarded, UnixNanos};
 use crate::mcp::revision::Era;
-use crate::outcome::{JsonReader, Outcome};
+use crate::outcome::Outcome;
 use crate::telemetry::At;
-
-/// What is learned of an answer as it comes.
-#[derive(Debug, Default)]
-pub(super) struct Learned {
-    /// The status of its head.
-    status: Option<u16>,
-    /// When the head came.
-    first_byte: Option<UnixNanos>,
-    /// Reads along where JSON streams through.
-    pub(super) reader: Option<Box<JsonReader>>,
-    /// What came of it, as soon as that is known.
-    outcome: Option<Outcome>,
-    /// When it was known.
-    known: Option<UnixNanos>,
-    /// Bytes of the message that answers.
-    answer_bytes: Option<u64>,
-}
 
 /// A token has about so many bytes of JSON text.
 const BYTES_PER_TOKEN: u64 = 4;
-
-impl Learned {
-    /// The head has come.
-    pub(super) fn head(&mut self, status: Option<u16>, now: UnixNanos) {
-        self.status = status;
-        self.first_byte = Some(now);
-    }
-
-    /// The answer streams through and is read along.
-    pub(super) fn read(&mut self, id: Option<&str>) {
-        self.reader = Some(Box::new(JsonReader::new(id)));
-    }
-
-    /// The answer is here: a message of so many bytes.
-    pub(super) fn answer(&mut self, outcome: Outcome, bytes: u64, now: UnixNanos) {
-        if self.outcome.is_none() {
-            self.outcome = Some(outcome);
-            self.answer_bytes = Some(bytes);
-            self.known = Some(now);
-        }
-    }
-
-    /// No answer can come of this any more.
-    pub(super) fn useless(&mut self, outcome: Outcome) {
-        self.outcome.get_or_insert(outcome);
-    }
-
-    /// What is known of it so far.
-    pub(super) fn known(&self) -> Option<Outcome> {
-        self.outcome
-    }
-}
 
 impl Exchange {
     /// Concludes what came of a request whose exchange has ended, and writes it down.
@@ -97,7 +48,8 @@ impl Exchange {
         self.record.outcome = Some(outcome);
         self.record.result_bytes = Some(bytes);
         let read = || learned.reader.as_ref().map(|reader| reader.result_bytes());
-        let answer = learned.answer_bytes.or_else(read);
+        // What broke off is no answer that a model would read.
+        let answer = learned.answer_bytes.or_else(read).filter(|_| outcome.is_answer());
         self.record.result_tokens = answer.map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN));
         self.record.first_byte_ms = learned.first_byte.map(|then| millis(since(then)));
         self.record.duration_ms = Some(millis(took));

@@ -31,7 +31,7 @@ pub struct Record {
     pub id: Option<String>,
     /// The revision spoken.
     pub protocol: Option<&'static str>,
-    /// `Mcp-Session-Id` as sent.
+    /// The session: as the server knows it, or where it is refused, as sent.
     pub session: Option<Vec<u8>>,
     /// The limit that refused or would have, as a JSON Pointer into the policy.
     pub limit: Option<String>,

@@ -46,7 +46,10 @@ impl Exchange {
         };
         forwarded.learned.head(status(head), now);
         let mut edits = stamp(head, decision_header);
-        edits.extend(bind_session(&engine, head, forwarded));
+        if let Some((session, edit)) = bind_session(&engine, head, forwarded) {
+            self.record.session = self.record.session.take().or(session);
+            edits.push(edit);
+        }
         let action = match judge_head(head, forwarded, result_bytes) {
             Ok(action) => action,
             Err((outcome, fault)) => {
@@ -287,15 +290,21 @@ fn stamp(head: &ResponseHead<'_>, decision_header: bool) -> Vec<HeaderEdit> {
 
 /// Ties the session that a server names to the caller. What nobody can read in one way, and what 2026-07-28 does not
 /// have, goes.
-fn bind_session(engine: &Engine, head: &ResponseHead<'_>, forwarded: &Forwarded) -> Option<HeaderEdit> {
+///
+/// Returns the session, and what the client gets to see of it.
+fn bind_session(
+    engine: &Engine,
+    head: &ResponseHead<'_>,
+    forwarded: &Forwarded,
+) -> Option<(Option<Vec<u8>>, HeaderEdit)> {
     let name = SESSION_ID.to_owned();
     match single(head.headers, SESSION_ID) {
         Single::Absent => None,
         Single::One(id) if forwarded.era == Era::Legacy && id.iter().all(u8::is_ascii_graphic) => {
             let tagged = engine.tag_session(forwarded.server, &forwarded.caller, id);
-            Some(HeaderEdit::Set(name, tagged))
+            Some((Some(id.to_vec()), HeaderEdit::Set(name, tagged)))
         }
-        Single::One(_) | Single::Repeated => Some(HeaderEdit::Remove(name)),
+        Single::One(_) | Single::Repeated => Some((None, HeaderEdit::Remove(name))),
     }
 }
 

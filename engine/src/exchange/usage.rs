@@ -6,24 +6,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{
-    BodyStep, Charged, Ending, Engine, Exchange, Forwarded, RateLimitCall, RateLimitReply, State, UnixNanos,
+    Asking, BodyStep, Charged, Ending, Engine, Exchange, Forwarded, RateLimitCall, RateLimitReply, State,
+    UnixNanos,
 };
 use crate::decide::{Refusal, Telling};
 use crate::policy::{Mode, OnError, Scope};
-use crate::quota::{self, Answer, Ask, Bill, LimitRef, Over, Receipt, Spent, Stop};
+use crate::quota::{self, Answer, Bill, LimitRef, Over, Spent, Stop};
 use crate::reason::Reason;
 use crate::store::Store;
 use crate::telemetry::{Outcome, Tally};
-
-/// A call that waits for the rate limit service. Its local limits are charged.
-#[derive(Debug)]
-pub(super) struct Asking {
-    forwarded: Box<Forwarded>,
-    bill: Bill,
-    receipt: Receipt,
-    /// The questions that are not answered, the one that is out last.
-    asks: Vec<Ask>,
-}
 
 /// Why a call is refused here.
 enum No {

@@ -97,6 +97,14 @@ impl Outcome {
         }
     }
 
+    /// Whether a JSON-RPC response came, whole and readable.
+    pub const fn is_answer(self) -> bool {
+        matches!(
+            self,
+            Outcome::Ok | Outcome::ToolError | Outcome::RpcError(_) | Outcome::InputRequired | Outcome::Task
+        )
+    }
+
     /// What it says about the server that it came from.
     pub const fn health(self, count_tool_errors: bool) -> Health {
         match self {
