@@ -1,6 +1,7 @@
 //! What a message holds that decides its outcome, whoever reads it: a scan or a view.
 
 use super::Outcome;
+use memchr::memmem;
 
 /// An object of a message that is looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +146,7 @@ enum Status {
 pub(super) struct Found {
     /// One bit for each [`Member`].
     members: u32,
-    /// The method is a text, and of no task.
+    /// The method is a text, and nothing that it comes with names tasks.
     plain_method: bool,
     result_is_object: bool,
     code: Option<i64>,
@@ -178,7 +179,7 @@ impl Found {
         self.has(Member::Result) || self.has(Member::Error)
     }
 
-    /// Whether there is a method that has nothing to do with tasks.
+    /// Whether there is a method whose messages name no tasks but in their metadata.
     pub(super) const fn names_plain_method(&self) -> bool {
         self.plain_method
     }
@@ -187,7 +188,9 @@ impl Found {
     pub(super) fn value(&mut self, member: Member, seen: Seen<'_>) {
         match (member, seen) {
             (Member::Method, Seen::Text(text)) => {
-                self.plain_method = !text.windows(4).any(|part| part == b"task");
+                self.plain_method = !["task", "subscriptions"]
+                    .iter()
+                    .any(|name| memmem::find(text, name.as_bytes()).is_some());
             }
             (Member::Result, Seen::Object) => self.result_is_object = true,
             (Member::Code, Seen::Number(token)) => self.code = integer(token),

@@ -184,6 +184,7 @@ fn requests_of_the_server_are_left_out_where_the_policy_says_so() {
 fn the_filter_sees_whatever_is_not_plainly_a_notification() {
     let hidden = [
         r#"{"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"secret"}}"#,
+        r#"{"method":"notifications/subscriptions/acknowledged","params":{"notifications":{"taskIds":["secret"]}}}"#,
         r#"{"method":"notifications/t\u0061sks/status","params":{"taskId":"secret"}}"#,
         r#"{"method":"x","params":{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"secret"}}}}"#,
         r#"{"method":"x","params":{"_m\u0065ta":{"x":"secret"}}}"#,
