@@ -185,100 +185,119 @@ impl Scan {
         }
     }
 
-    /// White space, punctuation, and the first byte of a value.
+    /// White space, punctuation, the first byte of a value, and whole values that nobody wants.
     fn between<'w>(&mut self, mut rest: &'w [u8]) -> &'w [u8] {
+        let mut state = self.state;
         while let Some((&byte, tail)) = rest.split_first() {
-            match (self.state, byte) {
-                (_, b' ' | b'\n' | b'\r' | b'\t') => {}
-                (State::Next, b',') => {
-                    self.state = if self.open.object {
-                        State::Key
-                    } else {
-                        State::Value
-                    };
-                }
-                (State::FirstKey | State::Key, b'"') => {
-                    self.begin_key();
-                    return tail;
-                }
-                (State::Colon, b':') => self.state = State::Value,
-                (State::Value | State::FirstValue, b'"') => {
-                    self.begin_text();
-                    return tail;
-                }
+            rest = tail;
+            state = match (state, byte) {
+                (_, b' ' | b'\n' | b'\r' | b'\t') => state,
+                (State::Next, b',') if self.open.object => State::Key,
+                (State::Next, b',') => State::Value,
+                (State::Colon, b':') => State::Value,
+                (State::FirstKey | State::Key, b'"') => match self.skip_key(tail) {
+                    Some(after) => {
+                        rest = after;
+                        State::Colon
+                    }
+                    None => {
+                        self.begin_key();
+                        return tail;
+                    }
+                },
+                (State::Value | State::FirstValue, b'"') => match self.skip(tail, after_text) {
+                    Some(after) => {
+                        rest = after;
+                        State::Next
+                    }
+                    None => {
+                        self.begin_text();
+                        return tail;
+                    }
+                },
                 (State::Value | State::FirstValue, b'-' | b'0'..=b'9') => {
-                    self.begin_number(byte);
+                    match self.skip(tail, |tail| after_number(byte, tail)) {
+                        Some(after) => {
+                            rest = after;
+                            State::Next
+                        }
+                        None => {
+                            self.begin_number(byte);
+                            return tail;
+                        }
+                    }
+                }
+                (State::Value | State::FirstValue, b't' | b'f' | b'n') => {
+                    self.begin_word(byte);
                     return tail;
                 }
-                (State::Value | State::FirstValue, b't') => {
-                    self.see(Seen::True);
-                    self.state = State::Word(b"rue");
-                    return tail;
-                }
-                (State::Value | State::FirstValue, b'f') => {
-                    self.state = State::Word(b"alse");
-                    return tail;
-                }
-                (State::Value | State::FirstValue, b'n') => {
-                    self.state = State::Word(b"ull");
-                    return tail;
-                }
-                (State::Start | State::Value | State::FirstValue, b'{') => self.begin(true, rest),
-                (State::Value | State::FirstValue, b'[') => self.begin(false, rest),
+                (State::Start | State::Value | State::FirstValue, b'{') => self.begin(true, tail),
+                (State::Value | State::FirstValue, b'[') => self.begin(false, tail),
                 (State::FirstKey, b'}') => self.close(tail),
                 (State::Next, b'}') if self.open.object => self.close(tail),
                 (State::FirstValue, b']') => self.close(tail),
                 (State::Next, b']') if !self.open.object => self.close(tail),
-                _ => {
-                    self.state = State::Broken;
-                    return &[];
-                }
+                _ => State::Broken,
+            };
+            if state == State::Broken {
+                break;
             }
-            rest = tail;
         }
+        self.state = state;
         rest
     }
 
-    fn begin(&mut self, object: bool, rest: &[u8]) {
-        if object {
-            self.see(Seen::Object);
+    /// Skips a key in an object that is not looked into, if it ends in this window.
+    fn skip_key<'w>(&self, rest: &'w [u8]) -> Option<&'w [u8]> {
+        (self.place == Place::Elsewhere).then(|| after_text(rest))?
+    }
+
+    /// Skips a value of which nothing matters, if it ends in this window.
+    fn skip<'w>(&self, rest: &'w [u8], after: impl FnOnce(&'w [u8]) -> Option<&'w [u8]>) -> Option<&'w [u8]> {
+        self.member.is_none().then(|| after(rest))?
+    }
+
+    /// `tail` follows the bracket.
+    fn begin(&mut self, object: bool, tail: &[u8]) -> State {
+        let mut place = Place::Elsewhere;
+        if let Some(member) = self.member.take() {
+            if object {
+                self.found.value(member, Seen::Object);
+                place = member.inside();
+            }
+            if member == Member::Result {
+                self.result.start = self.end.saturating_sub(tail.len() as u64 + 1);
+            }
         }
-        if self.member == Some(Member::Result) {
-            self.result.start = self.end - rest.len() as u64;
-        }
-        let place = match self.member.take() {
-            Some(member) if object => member.inside(),
-            _ => Place::Elsewhere,
-        };
         let depth = self.open.depth;
         if !self.open.push(object) {
-            self.state = State::Broken;
-            return;
+            return State::Broken;
         }
-        // The root has its place from the start.
-        if depth > 0
-            && let Some(inner) = self.places.get_mut(depth)
-        {
-            *inner = place;
-        }
-        self.place = self.places.get(depth).copied().unwrap_or(Place::Elsewhere);
-        self.state = if object {
+        self.place = match self.places.get_mut(depth) {
+            None => Place::Elsewhere,
+            // The root has its place from the start.
+            Some(root) if depth == 0 => *root,
+            Some(inner) => {
+                *inner = place;
+                place
+            }
+        };
+        if object {
             State::FirstKey
         } else {
             State::FirstValue
-        };
+        }
     }
 
-    fn close(&mut self, tail: &[u8]) {
+    /// `tail` follows the bracket.
+    fn close(&mut self, tail: &[u8]) -> State {
         if self.place == Place::Result {
-            self.result.end = Some(self.end - tail.len() as u64);
+            self.result.end = Some(self.end.saturating_sub(tail.len() as u64));
         }
         let depth = self.open.pop();
-        self.place = match depth.checked_sub(1) {
-            Some(outer) => self.places.get(outer).copied().unwrap_or(Place::Elsewhere),
-            None => Place::Elsewhere,
-        };
-        self.state = if depth == 0 { State::End } else { State::Next };
+        let outer = depth.checked_sub(1).and_then(|outer| self.places.get(outer));
+        self.place = outer.copied().unwrap_or(Place::Elsewhere);
+        if depth == 0 { State::End } else { State::Next }
     }
 
     fn begin_key(&mut self) {
@@ -451,12 +470,10 @@ impl Scan {
         } else {
             Wanted::Nothing
         });
-        self.text.push(&[first]);
-        self.state = State::Number(match first {
-            b'-' => Digits::Minus,
-            b'0' => Digits::Zero,
-            _ => Digits::Integer,
-        });
+        if self.wanted != Wanted::Nothing {
+            self.text.push(&[first]);
+        }
+        self.state = State::Number(Digits::new(first));
     }
 
     fn number<'w>(&mut self, window: &'w [u8], mut digits: Digits) -> &'w [u8] {
@@ -492,31 +509,66 @@ impl Scan {
         }
     }
 
+    fn begin_word(&mut self, first: u8) {
+        self.state = State::Word(match first {
+            b't' => b"rue",
+            b'f' => b"alse",
+            _ => b"ull",
+        });
+        if let Some(member) = self.member.take()
+            && first == b't'
+        {
+            self.found.value(member, Seen::True);
+        }
+    }
+
     fn word<'w>(&mut self, rest: &'w [u8], letters: &'static [u8]) -> &'w [u8] {
         let common = letters.iter().zip(rest).take_while(|(a, b)| a == b).count();
-        let (left, tail) = (letters.get(common..), rest.get(common..));
-        let (Some(left), Some(tail)) = (left, tail) else {
+        let (Some(left), Some(tail)) = (letters.get(common..), rest.get(common..)) else {
             return &[];
         };
         self.state = match (left, tail) {
-            ([], _) => {
-                self.member = None;
-                State::Next
-            }
+            ([], _) => State::Next,
             (left, []) => State::Word(left),
             _ => State::Broken,
         };
         tail
     }
+}
 
-    fn see(&mut self, seen: Seen<'_>) {
-        if let Some(member) = self.member {
-            self.found.value(member, seen);
+/// What follows a string, after its opening quote; `None` if it does not end here, or not as simply as most.
+fn after_text(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        match rest.get(find_special(rest, 0)..)? {
+            [b'"', tail @ ..] => return Some(tail),
+            [b'\\', letter, tail @ ..] if simple(*letter).is_some() => rest = tail,
+            _ => return None,
         }
     }
 }
 
+/// What follows a number, after its first byte; `None` if it does not end here, or is none.
+fn after_number(first: u8, mut rest: &[u8]) -> Option<&[u8]> {
+    let mut digits = Digits::new(first);
+    loop {
+        let (&byte, tail) = rest.split_first()?;
+        let Some(next) = digits.next(byte) else {
+            return digits.is_complete().then_some(rest);
+        };
+        digits = next;
+        rest = tail;
+    }
+}
+
 impl Digits {
+    const fn new(first: u8) -> Digits {
+        match first {
+            b'-' => Digits::Minus,
+            b'0' => Digits::Zero,
+            _ => Digits::Integer,
+        }
+    }
+
     /// After one more byte; `None` if it does not belong to the number.
     const fn next(self, byte: u8) -> Option<Digits> {
         Some(match (self, byte) {
