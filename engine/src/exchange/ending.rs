@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::tasks;
-use super::{Asked, Ending, Exchange, Forwarded, State, UnixNanos};
+use super::{Ending, Exchange, Forwarded, State, UnixNanos};
 use crate::store::Store;
 
 impl Exchange {
@@ -41,8 +41,11 @@ impl Exchange {
             return;
         };
         match forwarded.asked {
-            Asked::Task { .. } if !outcome.is_some_and(tasks::is_final) => {}
-            Asked::Task { .. } => self.settle_result(&charged, ending, store, now),
+            asked if asked.fetches_result() => {
+                if outcome.is_some_and(tasks::is_final) {
+                    self.settle_result(&charged, ending, store, now);
+                }
+            }
             _ => self.settle(&charged, ending, store, now),
         }
     }

@@ -304,7 +304,7 @@ impl Exchange {
     ) -> Result<(), LocalReply> {
         match edits::of(&self.engine, waiting, body, envelope) {
             Ok(edited) => {
-                if matches!(forwarded.asked, Asked::Task { .. }) {
+                if forwarded.asked.fetches_result() {
                     let tool = edited.tasks.first().map(|task| Rc::from(task.tool.as_str()));
                     forwarded.tool = tool.filter(|tool: &Rc<str>| !tool.is_empty());
                 }
@@ -336,7 +336,7 @@ impl Exchange {
         }
         match forwarded.asked {
             Asked::Call => return self.charge(forwarded, store, now),
-            Asked::Task { result: true } => forwarded.charged = self.result_of_task(&forwarded),
+            asked if asked.fetches_result() => forwarded.charged = self.result_of_task(&forwarded),
             _ => {}
         }
         self.go(forwarded, now)

@@ -40,7 +40,7 @@ impl Exchange {
                 self.measures.call_duration(&at, millis(took));
             }
             // How long the call took is not known here.
-            Asked::Task { result: true } if tasks::is_final(outcome) => {
+            asked if asked.fetches_result() && tasks::is_final(outcome) => {
                 self.measures.result(&at, outcome, bytes)
             }
             _ => {}

@@ -1,7 +1,7 @@
 //! The way back: which answers pass, which are filtered, which cannot be used.
 
 use super::head::SESSION_ID;
-use super::stream::Stream;
+use super::stream::{Replacement, Stream};
 use super::tasks;
 use super::{
     Asked, ChunkStep, Engine, Exchange, Forwarded, HeaderEdit, LocalReply, ResponseHead, ResponseStep,
@@ -38,7 +38,7 @@ impl Exchange {
             State::Forwarded(forwarded) => forwarded,
             // The body is still here. Whoever refuses the request without it may do so; but nobody can have served it.
             State::Waiting(_) | State::Asking(_) if is_success(head) => {
-                let reply = self.upstream_fault("it came before the request had arrived");
+                let reply = self.upstream_fault(Outcome::Malformed, "it came before the request had arrived");
                 return ResponseStep::Replace(reply);
             }
             State::Waiting(_) | State::Asking(_) => return ResponseStep::Pass(unstamp(head)),
@@ -54,7 +54,7 @@ impl Exchange {
             Ok(action) => action,
             Err((outcome, fault)) => {
                 forwarded.learned.useless(outcome);
-                let reply = self.upstream_fault(fault);
+                let reply = self.upstream_fault(outcome, fault);
                 return ResponseStep::Replace(reply);
             }
         };
@@ -134,8 +134,10 @@ impl Exchange {
             return ChunkStep::Rewrite(Vec::new());
         };
         let forwarded: &Forwarded = forwarded;
-        let replacement = (forwarded.asked != Asked::Listen).then(|| stream_fault(forwarded));
-        let step = stream.push(window, replacement.as_deref(), |message| {
+        let bytes = engine.policy.limits().result_bytes;
+        let fault = |outcome| stream_fault(forwarded, outcome, bytes);
+        let replacement: Option<Replacement<'_>> = (forwarded.asked != Asked::Listen).then_some(&fault);
+        let step = stream.push(window, replacement, |message| {
             filter_message(&engine, forwarded, message, store)
         });
         if stream.failed() {
@@ -168,7 +170,7 @@ impl Exchange {
             forwarded.learned.useless(outcome);
         }
         let hold = self.engine.policy().hold();
-        let reply = self.upstream_fault(why);
+        let reply = self.upstream_fault(outcome, why);
         match hold {
             Hold::Headers => ResultStep::Replace(reply),
             Hold::Body => ResultStep::Rewrite {
@@ -178,14 +180,15 @@ impl Exchange {
         }
     }
 
-    fn upstream_fault(&mut self, why: &str) -> LocalReply {
+    fn upstream_fault(&mut self, outcome: Outcome, why: &str) -> LocalReply {
+        let limit = self.engine.policy().limits().result_bytes;
         let (era, id, is_call) = match &self.state {
-            State::Forwarded(f) => (f.era, f.id.clone(), f.asked == Asked::Call),
+            State::Forwarded(f) => (f.era, f.id.clone(), f.asked.is_tool_result()),
             State::New | State::Waiting(_) | State::Asking(_) | State::Finished => (Era::Legacy, None, false),
         };
         let reply = self
             .answers(era, id.as_deref())
-            .upstream_fault(is_call, &fault_text(why));
+            .upstream_fault(is_call, &fault_text(outcome, why, limit));
         self.record.detail = Some(format!("the server's answer was refused: {why}"));
         self.answered(Reason::Upstream, reply)
     }
@@ -253,7 +256,7 @@ fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usiz
 
 /// Whether the answer may have to be changed, and is therefore held.
 fn is_rewritten(forwarded: &Forwarded) -> bool {
-    forwarded.may_make_task || matches!(forwarded.asked, Asked::List(_) | Asked::Task { .. })
+    forwarded.may_make_task || forwarded.asked.is_about_tasks() || matches!(forwarded.asked, Asked::List(_))
 }
 
 fn status(head: &ResponseHead<'_>) -> Option<u16> {
@@ -338,19 +341,26 @@ fn answers(asked: Asked, message: Value<'_>) -> bool {
     result.kind() == Kind::Object && matches!(items, Kind::Array | Kind::Null)
 }
 
-fn fault_text(why: &str) -> String {
-    format!("The server's answer could not be used: {why}. Try again later.")
+fn fault_text(outcome: Outcome, why: &str, limit: usize) -> String {
+    match outcome {
+        Outcome::TooLarge => format!(
+            "The server's answer could not be used: it is too large, more than {limit} bytes. Ask for less at once."
+        ),
+        _ => format!("The server's answer could not be used: {why}. Try again later."),
+    }
 }
 
 /// What a request's stream carries in place of an event that cannot be used.
-fn stream_fault(forwarded: &Forwarded) -> Vec<u8> {
+fn stream_fault(forwarded: &Forwarded, outcome: Outcome, limit: usize) -> Vec<u8> {
     let answers = Answers {
         decision_header: false,
         era: forwarded.era,
         id: forwarded.id.as_deref(),
     };
-    let text = fault_text("an event is too large or not valid JSON");
-    answers.upstream_fault(forwarded.asked == Asked::Call, &text).body
+    let text = fault_text(outcome, "an event is not valid JSON", limit);
+    answers
+        .upstream_fault(forwarded.asked.is_tool_result(), &text)
+        .body
 }
 
 fn filter_message(engine: &Engine, forwarded: &Forwarded, message: Value<'_>, store: &dyn Store) -> Filtered {

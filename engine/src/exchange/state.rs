@@ -104,11 +104,12 @@ pub(super) enum Asked {
     Call,
     /// A list.
     List(List),
-    /// Something about tasks.
-    Task {
-        /// It may be answered with the result of a call.
-        result: bool,
-    },
+    /// The result of a task: that of its call.
+    TaskResult,
+    /// The state of a task, which may hold the result.
+    TaskState,
+    /// Something else about tasks.
+    Tasks,
     /// Another request.
     Request,
     /// A notification or a posted response: no answer is expected.
@@ -124,8 +125,9 @@ impl Asked {
     pub(super) fn of(method: &Method) -> Asked {
         match method.name {
             "tools/call" => Asked::Call,
-            "tasks/get" | "tasks/result" => Asked::Task { result: true },
-            "tasks/list" | "tasks/cancel" | "tasks/update" => Asked::Task { result: false },
+            "tasks/result" => Asked::TaskResult,
+            "tasks/get" => Asked::TaskState,
+            "tasks/list" | "tasks/cancel" | "tasks/update" => Asked::Tasks,
             _ => method.list.map_or(Asked::Request, Asked::List),
         }
     }
@@ -133,9 +135,24 @@ impl Asked {
     /// Whether an answer is to come that says whether the server works.
     pub(super) fn expects_answer(self) -> bool {
         match self {
-            Asked::Call | Asked::List(_) | Asked::Task { .. } | Asked::Request => true,
             Asked::Nothing | Asked::Listen | Asked::End => false,
+            _ => true,
         }
+    }
+
+    /// Whether it is about tasks.
+    pub(super) fn is_about_tasks(self) -> bool {
+        matches!(self, Asked::TaskResult | Asked::TaskState | Asked::Tasks)
+    }
+
+    /// Whether the answer may be, or hold, the result of a task.
+    pub(super) fn fetches_result(self) -> bool {
+        matches!(self, Asked::TaskResult | Asked::TaskState)
+    }
+
+    /// Whether the answer is a tool result, which can say `isError`.
+    pub(super) fn is_tool_result(self) -> bool {
+        matches!(self, Asked::Call | Asked::TaskResult)
     }
 }
 

@@ -9,6 +9,9 @@ use crate::list::{self, Filtered};
 use crate::outcome::{Outcome, Reader, Reply, is_plain_notification};
 use crate::sse::{Decoder, Event, Item, PLACEHOLDER, rewrite};
 
+/// Writes the answer to a request in place of an event of which this came.
+pub(super) type Replacement<'a> = &'a dyn Fn(Outcome) -> Vec<u8>;
+
 /// The state of one stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -71,7 +74,7 @@ impl Stream {
     pub(super) fn push(
         &mut self,
         window: &[u8],
-        replacement: Option<&[u8]>,
+        replacement: Option<Replacement<'_>>,
         mut filter: impl FnMut(Value<'_>) -> Filtered,
     ) -> ChunkStep {
         if self.watch.closed {
@@ -116,7 +119,7 @@ impl Watch {
     fn item(
         &mut self,
         item: Item<'_>,
-        replacement: Option<&[u8]>,
+        replacement: Option<Replacement<'_>>,
         filter: &mut impl FnMut(Value<'_>) -> Filtered,
         out: &mut Output<'_>,
     ) {
@@ -203,13 +206,13 @@ impl Watch {
     }
 
     /// An event cannot be used.
-    fn fail(&mut self, outcome: Outcome, replacement: Option<&[u8]>, out: &mut Output<'_>) {
+    fn fail(&mut self, outcome: Outcome, replacement: Option<Replacement<'_>>, out: &mut Output<'_>) {
         self.failed = true;
-        let out = out.different(replacement.map_or(0, <[u8]>::len));
+        let out = out.different(PLACEHOLDER.len());
         match replacement {
             Some(answer) if self.answer.is_none() => {
                 out.extend_from_slice(b"event: message\ndata: ");
-                out.extend_from_slice(answer);
+                out.extend_from_slice(&answer(outcome));
                 out.extend_from_slice(b"\n\n");
                 self.closed = true;
                 self.answer = Some((outcome, 0));

@@ -24,7 +24,7 @@ fn own() -> Stream {
 fn pass<'w>(mut stream: Stream, windows: impl IntoIterator<Item = &'w [u8]>, answers: bool) -> Passed {
     let (mut out, mut seen) = (Vec::new(), Vec::new());
     for window in windows {
-        let step = stream.push(window, answers.then_some(REPLACEMENT), |message| {
+        let step = stream.push(window, answers.then_some(&|_| REPLACEMENT.to_vec()), |message| {
             let text = message.raw();
             seen.push(text.to_owned());
             if text.contains("secret") {
@@ -256,7 +256,7 @@ fn an_event_of_any_size_is_held_up_to_the_bound() {
     let window = [b'x'; 1 << 14];
     let mut out = Vec::new();
     let mut push = |window: &[u8]| {
-        let step = stream.push(window, Some(REPLACEMENT), |_| Filtered::Unchanged);
+        let step = stream.push(window, Some(&|_| REPLACEMENT.to_vec()), |_| Filtered::Unchanged);
         if let ChunkStep::Rewrite(bytes) = step {
             out.extend_from_slice(&bytes);
         }
