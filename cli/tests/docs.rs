@@ -13,6 +13,8 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{Bench, policy};
+use toolgate_engine::outcome::{Health, Outcome};
+use toolgate_engine::telemetry::{Family, Kind};
 
 struct Block {
     /// File and line, for the message.
@@ -62,6 +64,82 @@ fn every_command_prints_what_is_shown() {
         }
     }
     assert!(seen >= 2, "found {seen} commands in the documentation");
+}
+
+#[test]
+fn every_outcome_is_explained_with_what_it_says_of_the_server() {
+    let outcomes = [
+        Outcome::Ok,
+        Outcome::ToolError,
+        Outcome::RpcError(-32602),
+        Outcome::InputRequired,
+        Outcome::Task,
+        Outcome::Accepted,
+        Outcome::HttpError(404),
+        Outcome::Reset,
+        Outcome::Timeout,
+        Outcome::Malformed,
+        Outcome::Truncated,
+        Outcome::TooLarge,
+        Outcome::ClientGone,
+    ];
+    let text = std::fs::read_to_string(root().join("docs/outcomes.md")).unwrap();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| Outcome |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), outcomes.len(), "{rows:?}");
+    for outcome in outcomes {
+        let name = format!("`{}`", outcome.as_str());
+        let row = rows
+            .iter()
+            .find(|row| row[1] == name)
+            .unwrap_or_else(|| panic!("{name}"));
+        let says = match outcome.health(false) {
+            Health::Good => "works",
+            Health::Bad => "fails",
+            Health::Unknown => "says nothing",
+        };
+        // The 4xx of `http_error` stands behind its 5xx.
+        let told =
+            row[3].starts_with(says) || (outcome == Outcome::HttpError(404) && row[3].ends_with("work"));
+        assert!(told, "{name}: {}", row[3]);
+    }
+    assert_eq!(Outcome::HttpError(500).health(false), Health::Bad);
+    assert_eq!(Outcome::RpcError(-32603).health(false), Health::Bad);
+    assert_eq!(Outcome::ToolError.health(true), Health::Bad);
+}
+
+#[test]
+fn every_metric_is_explained_with_its_labels_and_buckets() {
+    let text = std::fs::read_to_string(root().join("docs/metrics.md")).unwrap();
+    for family in Family::ALL {
+        let kind = match family.kind() {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let labels: Vec<_> = family.labels().iter().map(|label| format!("`{label}`")).collect();
+        let row = format!("| `{}` | {kind} | {} |", family.name(), labels.join(", ")).replace("|  |", "| |");
+        assert!(text.contains(&row), "{row}");
+        if !family.buckets().is_empty() {
+            let bounds: Vec<_> = family.buckets().iter().map(u32::to_string).collect();
+            let row = format!("| `{}` | {} |", family.name(), bounds.join(", "));
+            assert!(text.contains(&row), "{row}");
+        }
+    }
+    let named = text
+        .lines()
+        .filter(|line| line.starts_with("| `toolgate_"))
+        .count();
+    let histograms = Family::ALL
+        .iter()
+        .filter(|family| !family.buckets().is_empty())
+        .count();
+    assert_eq!(named, Family::ALL.len() + histograms);
 }
 
 #[test]
