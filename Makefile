@@ -61,16 +61,18 @@ test-e2e: build ## a real Envoy between real and scripted MCP clients and server
 	cargo test --locked -p toolgate-tests -- --test-threads=$(E2E_THREADS)
 
 .PHONY: bench
-bench: build ## what a decision costs, and Envoy's CPU per governed call
+bench: build ## what a decision costs, and Envoy's CPU and memory for calls and their results
 	@scripts/setup.sh test
 	cargo bench --locked -p toolgate-engine
 	cargo run --locked -p toolgate-tests --bin envoy-cpu
+	cargo run --locked -p toolgate-tests --bin envoy-streams
 
 .PHONY: bench-smoke
 bench-smoke: build ## each benchmark once, to see that it still runs
 	@scripts/setup.sh test
 	cargo test --locked -p toolgate-engine --benches
 	cargo run --locked -p toolgate-tests --bin envoy-cpu -- --smoke
+	cargo run --locked -p toolgate-tests --bin envoy-streams -- --smoke
 
 .PHONY: soak
 soak: build ## limits under 100,000 calls each: admitted exactly the limit

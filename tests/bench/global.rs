@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use toolgate_tests::envoy::{Envoy, Options, Release};
 use toolgate_tests::load;
+use toolgate_tests::measure::{cpu, median};
 use toolgate_tests::rate_limit::{Durability, RateLimitService, Redis, Settings};
 use toolgate_tests::toolgate::{Render, key_digest};
 
-use super::{call, cpu, median, per_call, policy};
+use super::{call, per_call, policy};
 
 /// Few enough that a call waits for its answer and not for other calls.
 const CONNECTIONS: usize = 2;

@@ -5,11 +5,11 @@
 
 mod global;
 
-use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolgate_tests::envoy::{Envoy, Options, Release};
+use toolgate_tests::measure::{cpu, median};
 use toolgate_tests::toolgate::{Render, key_digest};
 use toolgate_tests::{load, run_within};
 
@@ -91,28 +91,9 @@ fn report(arrangements: &[Arrangement]) {
     }
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 /// Microseconds.
 fn per_call(spent: Duration, calls: usize) -> f64 {
     spent.as_secs_f64() * 1e6 / f64::from(u32::try_from(calls).unwrap_or(u32::MAX))
-}
-
-/// User and system time of a process (`proc_pid_stat(5)`, fields 14 and 15, in ticks of 10 ms).
-fn cpu(id: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("the process runs");
-    let fields = stat.rsplit(") ").next().unwrap_or_default();
-    let ticks: u64 = fields
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * 10)
 }
 
 /// About 1 KB, as agents send it.

@@ -9,6 +9,7 @@ pub mod envoy;
 pub mod gate;
 pub mod jwt;
 pub mod load;
+pub mod measure;
 pub mod messages;
 pub mod parties;
 pub mod paths;

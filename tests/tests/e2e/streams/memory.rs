@@ -1,6 +1,5 @@
 //! Envoy's memory under a long stream.
 
-use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,6 +8,7 @@ use tokio::net::TcpStream;
 use toolgate_tests::client::Transport;
 use toolgate_tests::envoy::{Envoy, Options, Release};
 use toolgate_tests::gate::Gate;
+use toolgate_tests::measure::{memory, reset_peak};
 use toolgate_tests::run;
 use toolgate_tests::upstream::{Action, Answer};
 
@@ -44,11 +44,10 @@ fn a_long_stream_leaves_envoys_memory_flat() {
         })
         .await;
         download(&gate.envoy, "warm-up", EVENTS / 64).await;
-        let rest = status(&gate.envoy, "VmRSS");
-        // From here on, the peak is that of what follows.
-        fs::write(format!("/proc/{}/clear_refs", gate.envoy.id()), "5").expect("the peak is reset");
+        let rest = memory(gate.envoy.id(), "VmRSS");
+        reset_peak(gate.envoy.id());
         download(&gate.envoy, "long", EVENTS).await;
-        let peak = status(&gate.envoy, "VmHWM");
+        let peak = memory(gate.envoy.id(), "VmHWM");
         let grown = peak.saturating_sub(rest);
         assert!(grown < ALLOWED_KB, "it grew by {grown} kB from {rest} kB");
     });
@@ -104,14 +103,4 @@ async fn download(envoy: &Envoy, label: &str, events: usize) {
     let received = tokio::time::timeout(Duration::from_mins(1), exchange).await;
     let received = received.expect("it takes less than a minute").expect("readable");
     assert!(received >= events * 4096, "{label}: {received} bytes");
-}
-
-/// A field of the process's status, in kilobytes.
-fn status(envoy: &Envoy, field: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", envoy.id())).expect("Envoy runs");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    let value = line.and_then(|value| value.split_whitespace().next()?.parse().ok());
-    value.unwrap_or_else(|| panic!("no {field} in {status}"))
 }
