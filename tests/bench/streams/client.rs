@@ -34,8 +34,11 @@ impl Client {
     }
 
     /// What it reads makes room for more of the answers of this company.
-    pub(crate) fn among(self, company: Option<Company>) -> Self {
-        Self { company, ..self }
+    pub(crate) fn among(self, company: &Company) -> Self {
+        Self {
+            company: Some(company.clone()),
+            ..self
+        }
     }
 
     /// Sends a request and reads its answer to the end; bytes of the body, chunk framing included.

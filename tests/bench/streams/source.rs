@@ -52,10 +52,7 @@ impl Company {
         self.credit.add_permits(bytes + bytes / 256);
     }
 
-    async fn wait(&self, bytes: usize, in_the_middle: bool) {
-        if in_the_middle {
-            self.meeting.wait().await;
-        }
+    async fn wait(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         if let Ok(credit) = self.credit.acquire_many(bytes).await {
             credit.forget();
@@ -107,14 +104,25 @@ impl Answer {
     }
 
     async fn write(&self, stream: &mut TcpStream) -> io::Result<()> {
-        stream.write_all(&self.first).await?;
+        self.send(stream, &self.first).await?;
         for index in 0..self.times {
-            if let Some(company) = &self.company {
-                company.wait(self.piece.len(), index == self.times / 2).await;
+            if let (Some(company), true) = (&self.company, index == self.times / 2) {
+                company.meeting.wait().await;
             }
-            stream.write_all(&self.piece).await?;
+            self.send(stream, &self.piece).await?;
         }
-        stream.write_all(&self.last).await
+        self.send(stream, &self.last).await
+    }
+
+    async fn send(&self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+        let Some(company) = &self.company else {
+            return stream.write_all(bytes).await;
+        };
+        for piece in bytes.chunks(WRITE) {
+            company.wait(piece.len()).await;
+            stream.write_all(piece).await?;
+        }
+        Ok(())
     }
 }
 
