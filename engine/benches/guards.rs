@@ -132,7 +132,7 @@ fn digests(c: &mut Criterion) {
         let value = parse(text.as_bytes(), &Limits::default()).expect("strict JSON");
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |b| {
-            b.iter(|| canonical::digest(Some(black_box(value)), &[]))
+            b.iter(|| canonical::digest(Some(black_box(value)), &[]));
         });
     }
     group.finish();

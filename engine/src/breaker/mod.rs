@@ -146,6 +146,7 @@ pub fn wait(
 ///
 /// Reports from before the latest transition change nothing. On an error the report is lost, which is nobody's fault
 /// but at most delays what the breaker does: a lost probe is given up in time.
+#[expect(clippy::needless_pass_by_value, reason = "a call is reported once")]
 pub fn report(
     settings: &policy::Breaker,
     permit: Permit,
@@ -153,12 +154,7 @@ pub fn report(
     store: &dyn Store,
     now: UnixNanos,
 ) -> Result<Option<State>, StoreError> {
-    let Permit {
-        id,
-        generation: admitted,
-        probe,
-        ..
-    } = permit;
+    let (id, probe) = (permit.id, permit.probe);
     if health == Health::Unknown && !probe {
         return Ok(None);
     }
@@ -167,14 +163,13 @@ pub fn report(
         store,
         &mut Contention::default(),
         |record: &mut Record| {
-            let (at, before) = record.find(id.id)?;
+            let (at, mut before) = record.find(id.id)?;
+            if at.is_none() && !probe {
+                // The breaker was forgotten, or never had to be written: it goes on where this call passed it closed.
+                before.generation = permit.generation;
+            }
             let mut machine = before;
-            let generation = match at {
-                // The breaker was forgotten. What a call says that passed it closed is worth a new one.
-                None if !probe => machine.generation,
-                _ => admitted,
-            };
-            machine.report(settings, (generation, probe), health, now);
+            machine.report(settings, (permit.generation, probe), health, now);
             if machine == before {
                 return Ok(Change::Keep(None));
             }

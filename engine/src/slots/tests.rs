@@ -157,7 +157,7 @@ fn others_are_counted_and_waited_for_but_not_for_ever() {
     let busy = |turns: &'static [bool]| Busy {
         inner: &store,
         turns,
-        at: Default::default(),
+        at: std::cell::Cell::default(),
         other: &other,
     };
     let mut contention = Contention::default();

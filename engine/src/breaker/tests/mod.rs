@@ -13,6 +13,7 @@ use crate::store::{Expect, MemoryStore};
 
 const NOW: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
 const OPEN: Duration = Duration::from_secs(30);
+const ALMOST_OPEN: Duration = Duration::from_nanos(29_999_999_999);
 
 fn number(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap()
@@ -345,8 +346,18 @@ fn what_was_forgotten_begins_anew_and_old_probes_stay_old() {
     open(&settings, &store, elapsed);
     assert_eq!(report(&settings, before, Health::Good, &store, elapsed), Ok(None));
     assert_eq!(refused(&settings, id(), &store, elapsed), OPEN);
-    // The probe of an earlier life is not the probe of this one.
+    // So does one that passed when it had closed again.
     let again = later(elapsed, OPEN);
+    assert_eq!(
+        call(&settings, id(), Health::Good, &store, again),
+        Some(State::Closed)
+    );
+    let passed = [(); 2].map(|()| passes(&settings, id(), &store, again));
+    forget();
+    let states = passed.map(|permit| report(&settings, permit, Health::Bad, &store, again).unwrap());
+    assert_eq!(states, [None, Some(State::Open)]);
+    // The probe of an earlier life is not the probe of this one.
+    let again = later(again, OPEN);
     let old = passes(&settings, id(), &store, again);
     forget();
     open(&settings, &store, again);

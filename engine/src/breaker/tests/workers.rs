@@ -33,10 +33,7 @@ fn threads_get_exactly_the_probes_and_nothing_while_it_is_open() {
         open(&settings, &store, NOW);
         let mut now = NOW;
         for round in 0..3 {
-            assert_eq!(
-                rush(&settings, &store, later(now, OPEN - Duration::from_nanos(1))),
-                []
-            );
+            assert_eq!(rush(&settings, &store, later(now, ALMOST_OPEN)), []);
             now = later(now, OPEN);
             let mut permits = rush(&settings, &store, now);
             assert_eq!(permits.len(), probes as usize, "round {round}");
@@ -112,9 +109,7 @@ proptest! {
         prop_assert_eq!(permits.borrow().len(), probes as usize);
         // All report at once, and the last one closes it.
         let finish = |store: &dyn Store| {
-            let Some(permit) = permits.borrow_mut().pop() else {
-                return None;
-            };
+            let permit = permits.borrow_mut().pop()?;
             report(&settings, permit, Health::Good, store, elapsed).unwrap()
         };
         let closed = Cell::new(0);
