@@ -297,3 +297,66 @@ fn read(name: &str) -> Value {
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies")
 }
+
+#[test]
+fn failing_servers() {
+    let nothing = || json!({});
+    holds(
+        "failing-servers.json",
+        vec![
+            expect("analyst", "sql/run_sql", nothing(), "allowed"),
+            expect("analyst", "sql/drop_database", nothing(), "hidden"),
+            expect("night-job", "sql/run_sql", nothing(), "no_grant"),
+            expect("night-job", "search/query", nothing(), "allowed"),
+        ],
+    );
+    let bench = Bench::new(&read("failing-servers.json"));
+    let watched = |key: &str, server: &str, request: Value| -> (Option<String>, Option<String>) {
+        bench.write("request.json", &request.to_string());
+        let said = bench.run(&format!(
+            "explain --policy policy.json --key {key} --server {server} --request request.json --format json"
+        ));
+        let told = said.json();
+        let text = |check: &str| {
+            let steps = told["checks"].as_array().unwrap().iter();
+            let mut named = steps.filter(|step| step["check"] == check && step["outcome"] != "skipped");
+            named.next().map(|step| step["text"].as_str().unwrap().to_owned())
+        };
+        (text("loop"), text("breaker"))
+    };
+    let call =
+        |tool: &str| json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    let analyst = "counts against 5 identical calls per 5 minutes, of key \"analyst\"";
+    let job = "counts against 3 identical calls per 10 minutes and 200 calls of one run per hour, of key \"night-job\"";
+    let search = "opens for 1 minute after 10 failures in a row, or when 30 % of 50 or more calls per minute fail, of search";
+    for (key, server, request, loops, breaker) in [
+        (
+            "analyst",
+            "sql",
+            call("run_sql"),
+            Some(analyst),
+            Some(
+                "opens for 30 seconds when 50 % of 20 or more calls per minute fail (counting calls over 20 seconds), of \
+                 sql/run_sql",
+            ),
+        ),
+        (
+            "analyst",
+            "sql",
+            call("list_tables"),
+            Some(analyst),
+            Some("opens for 30 seconds after 5 failures in a row, of sql/list_tables"),
+        ),
+        ("night-job", "search", call("query"), Some(job), Some(search)),
+        ("night-job", "search", list.clone(), None, Some(search)),
+        ("analyst", "sql", list, None, None),
+    ] {
+        let (said_loops, said_breaker) = watched(key, server, request);
+        assert_eq!(
+            (said_loops.as_deref(), said_breaker.as_deref()),
+            (loops, breaker),
+            "{key} {server}"
+        );
+    }
+}
