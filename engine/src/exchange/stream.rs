@@ -4,7 +4,7 @@
 mod tests;
 
 use super::ChunkStep;
-use crate::json::{self, Kind, Value};
+use crate::json::{self, Value};
 use crate::list::{self, Filtered};
 use crate::outcome::{Outcome, Reader, Reply, is_plain_notification};
 use crate::sse::{Decoder, Event, Item, PLACEHOLDER, rewrite};
@@ -25,7 +25,8 @@ impl Stream {
         Stream {
             decoder: Decoder::new(max_event_bytes),
             watch: Watch {
-                request: None,
+                reader: Reader::new(None),
+                has_request: false,
                 stripped: Box::default(),
                 answer: None,
                 event_id: false,
@@ -38,7 +39,8 @@ impl Stream {
 
     /// It is the stream of the request with this id token: it carries one response, to that.
     pub(super) fn of_request(mut self, id: &str) -> Stream {
-        self.watch.request = Some(Reader::new(Some(id)));
+        self.watch.reader = Reader::new(Some(id));
+        self.watch.has_request = true;
         self
     }
 
@@ -68,6 +70,10 @@ impl Stream {
     /// One window: complete events go out, filtered; an incomplete one waits for its rest, and at
     /// the end of the stream is dropped, as every client would.
     ///
+    /// The filter is asked about whatever could hold something that depends on who asked: lists, tasks,
+    /// metadata of responses, requests, arrays. It is not asked about other responses, nor about
+    /// notifications that name no task ([`is_plain_notification`]).
+    ///
     /// An event that cannot be used is replaced by `replacement`, the answer to the request, and
     /// ends the stream; without one (a stream that belongs to no request), and where the request has
     /// its answer, only it is dropped.
@@ -93,7 +99,9 @@ impl Stream {
 #[derive(Debug)]
 struct Watch {
     /// Knows the responses to the request whose stream this is.
-    request: Option<Reader>,
+    reader: Reader,
+    /// It is the stream of a request.
+    has_request: bool,
     /// Methods of requests that are left out.
     stripped: Box<[&'static str]>,
     answer: Option<(Outcome, u64)>,
@@ -109,6 +117,8 @@ struct Watch {
 /// What becomes of an event.
 enum Fate {
     Pass,
+    /// The caller's filter knows.
+    Filter,
     Rewrite(Vec<u8>),
     Drop,
     /// It cannot be used.
@@ -137,7 +147,7 @@ impl Watch {
             self.event_id = !id.is_empty();
         }
         match self.judge(&event, filter) {
-            Fate::Pass => return out.same(event.raw),
+            Fate::Pass | Fate::Filter => return out.same(event.raw),
             Fate::Rewrite(data) => return rewrite(&event, &data, out.different(event.raw.len())),
             Fate::Drop => out.different(0).extend_from_slice(PLACEHOLDER),
             Fate::Fail => self.fail(Outcome::Malformed, replacement, out),
@@ -162,7 +172,7 @@ impl Watch {
             };
         };
         match self.learn(message, is_message, event.data.len() as u64) {
-            Fate::Pass => match filter(message) {
+            Fate::Filter => match filter(message) {
                 Filtered::Unchanged => Fate::Pass,
                 Filtered::Changed(data) => Fate::Rewrite(data),
                 Filtered::Dropped => Fate::Drop,
@@ -174,27 +184,30 @@ impl Watch {
     /// Whether a message may come at all, and what it says about the request. Of an array, which is
     /// no message of a revision that is spoken here, all goes or nothing.
     fn learn(&mut self, message: Value<'_>, is_message: bool, bytes: u64) -> Fate {
-        let batch = message.as_array().into_iter().flat_map(|batch| batch.elements());
-        let single = (message.kind() != Kind::Array).then_some(message);
+        let batch = message.as_array();
+        let mut plain = batch.is_none();
         let mut own = None;
-        for message in batch.chain(single) {
-            if self.is_stripped(message) {
+        let elements = batch.into_iter().flat_map(|batch| batch.elements());
+        for message in elements.chain(batch.is_none().then_some(message)) {
+            let look = self.reader.look(message);
+            plain &= look.plain_response;
+            if !look.plain_response && self.is_stripped(message) {
                 return Fate::Drop;
             }
-            let reply = self.request.as_ref().map(|request| request.reply(message));
-            match reply {
-                None | Some(Reply::None) => {}
+            match look.reply {
+                _ if !self.has_request => {}
+                Reply::None => {}
                 // It has its answer: what else looks like one is not for this request.
-                Some(_) if self.answer.is_some() => return Fate::Drop,
-                Some(Reply::Foreign) => {}
-                Some(Reply::Own(_)) if own.is_some() => return Fate::Fail,
-                Some(Reply::Own(outcome)) => own = Some(outcome),
+                _ if self.answer.is_some() => return Fate::Drop,
+                Reply::Foreign => {}
+                Reply::Own(_) if own.is_some() => return Fate::Fail,
+                Reply::Own(outcome) => own = Some(outcome),
             }
         }
         if let (Some(outcome), true) = (own, is_message) {
             self.answer = Some((outcome, bytes));
         }
-        Fate::Pass
+        if plain { Fate::Pass } else { Fate::Filter }
     }
 
     fn is_stripped(&self, message: Value<'_>) -> bool {

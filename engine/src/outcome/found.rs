@@ -1,6 +1,7 @@
-//! What a message holds that decides its outcome, whoever reads it: a scan or a view.
+//! What a message holds that decides its outcome.
 
 use super::Outcome;
+use crate::mcp::method::List;
 use memchr::memmem;
 
 /// An object of a message that is looked into.
@@ -50,6 +51,8 @@ pub(super) enum Member {
     Meta,
     /// What no plain notification has.
     Foreign,
+    /// What no plain response has.
+    Touched,
 }
 
 /// Longest key, short text or number that is looked at, in bytes. Whatever is longer is none that is looked for.
@@ -78,6 +81,10 @@ impl Place {
             (Place::Task, b"taskId") => Member::TaskTaskId,
             (Place::Inlined, b"isError") => Member::InlinedIsError,
             (Place::InlinedError, b"code") => Member::InlinedCode,
+            (Place::Result, b"tasks" | b"_meta") => Member::Touched,
+            (Place::Result, key) if List::ALL.iter().any(|list| list.member().as_bytes() == key) => {
+                Member::Touched
+            }
             (Place::Notification, b"params") => Member::Params,
             (Place::Params, b"_meta") => Member::Meta,
             (Place::Notification, b"id" | b"result" | b"error") | (Place::Meta, RELATED_TASK) => {
@@ -165,7 +172,7 @@ pub(super) struct Found {
 impl Found {
     /// A member begins. `false` if it did before: readers disagree about which one counts.
     pub(super) const fn begin(&mut self, member: Member) -> bool {
-        let first = !self.has(member);
+        let first = !self.has(member) || matches!(member, Member::Touched);
         self.members |= member.bit();
         first
     }
@@ -177,6 +184,12 @@ impl Found {
     /// Whether clients could take the message for a response.
     pub(super) const fn is_response(&self) -> bool {
         self.has(Member::Result) || self.has(Member::Error)
+    }
+
+    /// Whether it is a response that names no task and has neither a list nor metadata.
+    pub(super) const fn is_plain_response(&self) -> bool {
+        let task = self.has(Member::Task) || self.has(Member::TaskId) || self.has(Member::Inlined);
+        self.is_response() && !self.has(Member::Method) && !self.has(Member::Touched) && !task
     }
 
     /// Whether there is a method whose messages name no tasks but in their metadata.
@@ -284,11 +297,6 @@ impl Expected {
                 Err(_) => Expected::Number(token.as_bytes().into()),
             },
         }
-    }
-
-    /// Whether a string is it.
-    pub(super) fn is_text(&self, text: &[u8]) -> bool {
-        matches!(self, Expected::Text(expected) if **expected == *text)
     }
 
     /// Whether a number is it: spelled alike, or the same integer.

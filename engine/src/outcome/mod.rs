@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! body, window by window ──JsonReader──▶ Outcome     constant memory
-//! message as a whole     ──Reader──────▶ Reply       None, Foreign or Own(Outcome)
+//! message as a whole     ──Reader──────▶ Reply       none, foreign, or the Outcome
 //! ```
 
 mod found;
@@ -18,7 +18,7 @@ mod properties;
 mod tests;
 
 pub use glance::is_plain_notification;
-pub use message::{Reader, Reply, of_answer, reply};
+pub use message::{Look, Reader, Reply, of_answer, reply};
 pub use reader::JsonReader;
 
 /// What came of a request that went to a server.

@@ -78,8 +78,8 @@ fn the_first_response_answers_and_later_ones_are_left_out() {
     );
     assert!(!passed.failed);
     // A foreign id is filtered all the same.
-    let passed = all(own, &data(&[r#"{"id":2,"result":{"a":"secret"}}"#]));
-    assert_eq!(passed.out, data(&[r#"{"id":2,"result":{"a":""}}"#]));
+    let passed = all(own, &data(&[r#"{"id":2,"result":{"tools":"secret"}}"#]));
+    assert_eq!(passed.out, data(&[r#"{"id":2,"result":{"tools":""}}"#]));
     assert_eq!(passed.answer, None);
 }
 
@@ -211,6 +211,34 @@ fn the_filter_sees_whatever_is_not_plainly_a_notification() {
         r#"{"method":"x","params":{"_meta":{},"_meta":{}}}"#,
     ] {
         assert!(all(own, &data(&[twice])).failed, "{twice}");
+    }
+}
+
+#[test]
+fn the_filter_sees_responses_that_depend_on_who_asked() {
+    for result in [
+        r#""tools":[]"#,
+        r#""prompts":[]"#,
+        r#""resources":[]"#,
+        r#""resourceTemplates":[]"#,
+        r#""t\u006fols":[]"#,
+        r#""tasks":[]"#,
+        r#""task":{}"#,
+        r#""taskId":"a""#,
+        r#""_meta":{}"#,
+        r#""result":{}"#,
+        r#""tools":[],"prompts":[],"_meta":{}"#,
+    ] {
+        let message = format!(r#"{{"id":1,"result":{{"content":"secret",{result}}}}}"#);
+        let passed = all(own, &data(&[&message]));
+        assert_eq!(passed.out, data(&[&message.replace("secret", "")]), "{message}");
+        assert_eq!(all(|| Stream::new(1000), &data(&[&message])).seen, [message]);
+    }
+    for plain in [
+        r#"{"id":1,"result":{"content":[{"tools":["secret"]}],"structuredContent":{"_meta":1},"isError":true}}"#,
+        r#"{"id":1,"error":{"code":1,"message":"secret","data":{"tools":[]}}}"#,
+    ] {
+        assert_eq!(all(own, &data(&[plain])).seen, [""; 0]);
     }
 }
 
