@@ -24,10 +24,10 @@ pub(super) fn line(record: &str) -> Option<String> {
         // Writing to a string cannot fail.
         let _ = write!(line, "  {part}");
     }
-    let (status, outcome) = (number("status"), outcome(&text));
+    let status = number("status");
     // From the verdict to the answer; of what was refused, all there is.
     let took = text("call_duration_ms").unwrap_or_else(|| number("duration_ms").to_string());
-    let _ = match outcome {
+    let _ = match outcome(&text, status) {
         None => write!(line, "  {DIM}{status} {took} ms{DIM:#}"),
         Some(Came { text, well: true }) => write!(line, "  {DIM}{status} {text} {took} ms{DIM:#}"),
         Some(Came { text, well: false }) => write!(
@@ -49,13 +49,15 @@ struct Came {
     well: bool,
 }
 
-fn outcome(text: &impl Fn(&str) -> Option<String>) -> Option<Came> {
+/// With its code, unless the status says that already.
+fn outcome(text: &impl Fn(&str) -> Option<String>, status: u64) -> Option<Came> {
     let outcome = text("outcome")?;
     let well = matches!(
         outcome.as_str(),
         "ok" | "accepted" | "task" | "input_required" | "client_gone"
     );
-    let text = match text("outcome_code") {
+    let code = text("outcome_code").filter(|code| *code != status.to_string());
+    let text = match code {
         Some(code) => format!("{outcome} {code}"),
         None => outcome,
     };
@@ -143,14 +145,15 @@ mod tests {
     #[test]
     fn what_came_of_a_request_is_told_with_the_time_it_took() {
         let record = |outcome: &str, code: serde_json::Value| {
-            json!({ "time": "", "decision": "allowed", "key": "eng", "status": 200, "duration_ms": 90,
+            let status = if outcome == "http_error" { 503 } else { 200 };
+            json!({ "time": "", "decision": "allowed", "key": "eng", "status": status, "duration_ms": 90,
                 "outcome": outcome, "outcome_code": code, "call_duration_ms": "84" })
         };
         for (outcome, code, told) in [
             ("ok", json!(null), "200 ok 84 ms"),
             ("tool_error", json!(null), "200 tool_error 84 ms"),
             ("rpc_error", json!("-32603"), "200 rpc_error -32603 84 ms"),
-            ("http_error", json!("503"), "200 http_error 503 84 ms"),
+            ("http_error", json!("503"), "  503 http_error 84 ms"),
         ] {
             let told_line = plain(&record(outcome, code));
             assert!(told_line.ends_with(told), "{told_line}");
