@@ -316,6 +316,12 @@ fn the_access_log_is_json_with_stable_names() {
         ("cost_micros", "cost_micros"),
         ("rate_limit", "rate_limit"),
         ("store_conflicts", "store_conflicts"),
+        ("outcome", "outcome"),
+        ("outcome_code", "outcome_code"),
+        ("result_bytes", "result_bytes"),
+        ("result_tokens", "result_tokens"),
+        ("first_byte_ms", "first_byte_ms"),
+        ("call_duration_ms", "duration_ms"),
     ] {
         assert_eq!(
             fields[name],
