@@ -74,9 +74,22 @@ impl Envoy {
     ///
     /// When it does not get ready; the message has its log.
     pub async fn start(options: Options, bootstrap: impl Fn(SocketAddr, SocketAddr) -> String) -> Self {
+        Self::start_in(&[], options, bootstrap).await
+    }
+
+    /// [`Self::start`] with these environment variables, names and values, beside the test's own.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`].
+    pub async fn start_in(
+        environment: &[(&str, &str)],
+        options: Options,
+        bootstrap: impl Fn(SocketAddr, SocketAddr) -> String,
+    ) -> Self {
         let mut refusals = String::new();
         for _ in 0..3 {
-            match Self::attempt(options, &bootstrap).await {
+            match Self::attempt(environment, options, &bootstrap).await {
                 Ok(envoy) => return envoy,
                 Err(log) if log.contains("Address already in use") => refusals = log,
                 Err(log) => panic!("{options:?} is not ready:\n{log}"),
@@ -90,7 +103,16 @@ impl Envoy {
         options: Options,
         bootstrap: impl Fn(SocketAddr, SocketAddr) -> String,
     ) -> Result<String, Box<Self>> {
-        match Self::attempt(options, &bootstrap).await {
+        Self::refusal_in(&[], options, bootstrap).await
+    }
+
+    /// [`Self::refusal`] with these environment variables.
+    pub async fn refusal_in(
+        environment: &[(&str, &str)],
+        options: Options,
+        bootstrap: impl Fn(SocketAddr, SocketAddr) -> String,
+    ) -> Result<String, Box<Self>> {
+        match Self::attempt(environment, options, &bootstrap).await {
             Ok(envoy) => Err(Box::new(envoy)),
             Err(log) => Ok(log),
         }
@@ -172,6 +194,7 @@ impl Envoy {
     }
 
     async fn attempt(
+        environment: &[(&str, &str)],
         options: Options,
         bootstrap: &impl Fn(SocketAddr, SocketAddr) -> String,
     ) -> Result<Self, String> {
@@ -194,6 +217,9 @@ impl Envoy {
             // Access logs are read while Envoy runs; Envoy's default is ten seconds.
             .args(["--file-flush-interval-msec", "20"])
             .args(["--log-level", "info"]);
+        let program = environment
+            .iter()
+            .fold(program, |program, (name, value)| program.env(name, value));
         let process = Process::start(&program, &directory.path().join("envoy.log")).expect("Envoy starts");
         let mut envoy = Self {
             listener,

@@ -61,13 +61,29 @@ impl Gate {
         adjust: impl Fn(Render) -> Render,
         patch: impl Fn(String) -> String,
     ) -> Self {
+        Self::start_in(&[], upstream, options, policy, adjust, patch).await
+    }
+
+    /// [`Self::start_before`] with these environment variables, names and values, for Envoy.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`].
+    pub async fn start_in(
+        environment: &[(&str, &str)],
+        upstream: Upstream,
+        options: Options,
+        policy: Value,
+        adjust: impl Fn(Render) -> Render,
+        patch: impl Fn(String) -> String,
+    ) -> Self {
         let mut render = Render::new(policy.clone());
         for (name, server) in policy["servers"].as_object().into_iter().flatten() {
             render = render.upstream(name, &upstream.url(server["path"].as_str().unwrap_or("/mcp")));
         }
         let render = adjust(render);
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let envoy = Envoy::start(options, |listener, admin| {
+        let envoy = Envoy::start_in(environment, options, |listener, admin| {
             let bootstrap = render.run(directory.path(), listener, admin);
             patch(bootstrap.unwrap_or_else(|error| panic!("the policy is not rendered: {error}")))
         })

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use toolgate_engine::binding::Secrets;
 use toolgate_engine::exchange::{
     BodyStep, ChunkStep, Engine, Exchange, HeadStep, HeaderEdit, LocalReply, RequestHead, ResponseHead,
     ResponseStep, ResultStep, UnixNanos,
@@ -10,7 +9,7 @@ use toolgate_engine::exchange::{
 use toolgate_engine::policy::Policy;
 use toolgate_engine::store::MemoryStore;
 
-use super::{Case, Outcome, POLICY, Received, Response};
+use super::{Case, Outcome, POLICY, Received, Response, bound};
 
 /// 2026-01-01T00:00:00Z.
 pub const NOW: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
@@ -20,7 +19,7 @@ type Lines = Vec<(Vec<u8>, Vec<u8>)>;
 pub fn engine() -> Rc<Engine> {
     Engine::new(
         Policy::compile(POLICY.as_bytes()).unwrap_or_else(|e| panic!("{e}")),
-        Secrets::random([7; 32]),
+        bound::secrets(),
     )
 }
 

@@ -9,7 +9,7 @@ use toolgate_tests::client::{Request, Response, Transport};
 use toolgate_tests::envoy::{Options, Release};
 use toolgate_tests::gate::Gate;
 use toolgate_tests::run;
-use toolgate_tests::upstream::{Answer, Received};
+use toolgate_tests::upstream::{Answer, Received, Upstream};
 
 use self::table::{Case, Outcome};
 
@@ -124,10 +124,11 @@ async fn start(options: Options, hold: &str, log: &Path, cases: Arc<Vec<Case>>) 
         number.map_or_else(Answer::reset, |number: usize| answer(&cases[number], number))
     };
     let log = log.to_str().expect("text");
-    Gate::start_with(
+    Gate::start_in(
+        &[(table::SECRET_ENV, table::SECRET)],
+        Upstream::start(script).await,
         options,
         policy,
-        script,
         |render| render.arg("--access-log").arg(log),
         |bootstrap| labelled(&bootstrap),
     )
