@@ -9,7 +9,8 @@ use crate::mcp::envelope::{self, Envelope, PARSE_ERROR, Rejected, Shape, clip_to
 use crate::mcp::revision::{Era, Revision};
 use crate::store::Store;
 
-/// What a body turned out to be.
+/// What a body turned out to be. Lives only as long as the verdict on it.
+#[expect(clippy::large_enum_variant, reason = "never stored, and the large one is the usual one")]
 pub(super) enum Judged<'a> {
     /// Not accepted as a message.
     Rejected(Rejected),

@@ -41,7 +41,7 @@ impl Exchange {
             }
             // How long the call took is not known here.
             asked if asked.fetches_result() && tasks::is_final(outcome) => {
-                self.measures.result(&at, outcome, bytes)
+                self.measures.result(&at, outcome, bytes);
             }
             _ => {}
         }

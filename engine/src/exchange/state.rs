@@ -134,10 +134,7 @@ impl Asked {
 
     /// Whether an answer is to come that says whether the server works.
     pub(super) fn expects_answer(self) -> bool {
-        match self {
-            Asked::Nothing | Asked::Listen | Asked::End => false,
-            _ => true,
-        }
+        !matches!(self, Asked::Nothing | Asked::Listen | Asked::End)
     }
 
     /// Whether it is about tasks.
