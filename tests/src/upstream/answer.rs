@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::wire::Headers;
 
@@ -27,6 +27,27 @@ pub enum Action {
     Close,
 }
 
+/// What answers wait behind until a test opens it, however many they are and whenever they come.
+#[derive(Clone, Debug)]
+pub struct Door(watch::Sender<bool>);
+
+impl Door {
+    /// A closed one.
+    pub fn closed() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    /// Lets through what waits, and what will come.
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    pub(super) async fn passed(&self) {
+        // It lasts as long as this borrow.
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
+}
+
 /// How the body is delimited on HTTP/1.1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Delimiter {
@@ -42,6 +63,7 @@ pub struct Answer {
     pub(super) status: u16,
     pub(super) headers: Headers,
     pub(super) before: Option<Duration>,
+    pub(super) door: Option<Door>,
     pub(super) delimiter: Delimiter,
     pub(super) actions: Vec<Action>,
     pub(super) trailers: Headers,
@@ -54,6 +76,7 @@ impl Answer {
             status,
             headers: Vec::new(),
             before: None,
+            door: None,
             delimiter: Delimiter::Length(None),
             actions: Vec::new(),
             trailers: Vec::new(),
@@ -177,6 +200,15 @@ impl Answer {
     pub fn after(self, pause: Duration) -> Self {
         Self {
             before: Some(pause),
+            ..self
+        }
+    }
+
+    /// Waits behind a door before the head is sent.
+    #[must_use]
+    pub fn behind(self, door: &Door) -> Self {
+        Self {
+            door: Some(door.clone()),
             ..self
         }
     }

@@ -99,6 +99,11 @@ async fn send(stream: &mut TcpStream, answer: &Answer, number: usize, shared: &S
     if let Some(pause) = answer.before {
         sleep(pause).await;
     }
+    if let Some(door) = &answer.door
+        && !waits(stream, door.passed(), number, shared).await
+    {
+        return Ok(false);
+    }
     if let Some(head) = answer.head() {
         stream.write_all(&head).await?;
     }
@@ -113,13 +118,8 @@ async fn send(stream: &mut TcpStream, answer: &Answer, number: usize, shared: &S
             }
             Action::Wait(pause) => sleep(*pause).await,
             Action::Until(notified) => {
-                let mut byte = [0];
-                tokio::select! {
-                    () = notified.notified() => {}
-                    _ = stream.peek(&mut byte) => {
-                        shared.update(number, |received| received.abandoned = true);
-                        return Ok(false);
-                    }
+                if !waits(stream, notified.notified(), number, shared).await {
+                    return Ok(false);
                 }
             }
             Action::Reset => {
@@ -131,4 +131,16 @@ async fn send(stream: &mut TcpStream, answer: &Answer, number: usize, shared: &S
     }
     stream.write_all(&answer.end()).await?;
     Ok(!matches!(answer.delimiter, Delimiter::Close | Delimiter::Nothing))
+}
+
+/// Waits for what a test does; `false` if the peer has closed the connection before.
+async fn waits(stream: &TcpStream, until: impl Future<Output = ()>, number: usize, shared: &Shared) -> bool {
+    let mut byte = [0];
+    tokio::select! {
+        () = until => true,
+        _ = stream.peek(&mut byte) => {
+            shared.update(number, |received| received.abandoned = true);
+            false
+        }
+    }
 }

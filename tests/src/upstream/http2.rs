@@ -63,6 +63,9 @@ async fn send(mut respond: SendResponse<Bytes>, answer: &Answer) -> Result<(), h
     if let Some(pause) = answer.before {
         sleep(pause).await;
     }
+    if let Some(door) = &answer.door {
+        door.passed().await;
+    }
     let head = match answer.delimiter {
         Delimiter::Nothing => None,
         _ => response(answer),

@@ -5,7 +5,7 @@ mod http1;
 mod http2;
 mod scripts;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-pub use self::answer::{Action, Answer};
+pub use self::answer::{Action, Answer, Door};
 pub use self::scripts::mcp_server;
 use crate::wire::{self, Headers};
 
@@ -40,7 +40,8 @@ pub struct Received {
     pub trailers: Headers,
     /// Whether the end of the request has been seen.
     pub complete: bool,
-    /// Whether the peer has closed the connection while an answer waited for a test ([`Action::Until`], HTTP/1.1).
+    /// Whether the peer has closed the connection while an answer waited for a test ([`Door`],
+    /// [`Action::Until`], HTTP/1.1).
     pub abandoned: bool,
 }
 
@@ -122,9 +123,27 @@ impl Upstream {
         version: Version,
         script: impl Fn(&Received) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .expect("a port on loopback");
+        Self::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), version, script).await
+    }
+
+    /// Starts an HTTP/1.1 server where nobody has listened.
+    ///
+    /// # Panics
+    ///
+    /// When the port cannot be bound.
+    pub async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Received) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(address, Version::Http1, script).await
+    }
+
+    async fn listen(
+        address: SocketAddr,
+        version: Version,
+        script: impl Fn(&Received) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port on loopback");
         let address = listener.local_addr().expect("bound");
         let shared = Arc::new(Shared {
             fallback: Some(Arc::new(script)),

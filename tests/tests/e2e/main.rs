@@ -2,6 +2,7 @@
 
 mod answers;
 mod bootstrap;
+mod breakers;
 mod cases;
 mod clients;
 mod connections;
@@ -11,6 +12,7 @@ mod gates;
 mod harness;
 mod heads;
 mod jwt;
+mod loops;
 mod metrics;
 mod parties;
 mod policy_in_force;
