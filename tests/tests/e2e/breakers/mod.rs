@@ -52,6 +52,8 @@ const WHOLE: [&str; 8] = [
 /// A governed Envoy, and what it leaves.
 struct Stand {
     gate: Gate,
+    /// Only bodies are held: the heads of refused requests arrive.
+    heads_go_ahead: bool,
     /// Where the server `gone` would be; nobody listens there until a test does.
     gone: SocketAddr,
     log: PathBuf,
@@ -94,6 +96,7 @@ async fn start(options: Options, hold: &str) -> Stand {
     .await;
     Stand {
         gate,
+        heads_go_ahead: hold == "body",
         gone,
         log,
         _directory: directory,
@@ -232,12 +235,25 @@ impl<'s> Tool<'s> {
     }
 
     async fn send(&self, request: &Request) -> Response {
-        self.stand.gate.send(request, Transport::Length).await
+        self.send_over(request, Transport::Length).await
+    }
+
+    async fn send_over(&self, request: &Request, transport: Transport) -> Response {
+        self.stand.gate.send(request, transport).await
     }
 
     /// How many of its calls have arrived.
     fn arrived(&self) -> usize {
-        self.stand.gate.upstream.labelled(&self.label()).len()
+        let received = self.stand.gate.upstream.labelled(&self.label());
+        if !self.stand.heads_go_ahead {
+            return received.len();
+        }
+        let (whole, heads): (Vec<_>, Vec<_>) = received.into_iter().partition(|request| request.complete);
+        assert!(
+            heads.iter().all(|request| request.raw_body.is_empty()),
+            "{heads:?}"
+        );
+        whole.len()
     }
 
     /// A call that the server receives, whatever it answers.

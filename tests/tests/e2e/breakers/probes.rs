@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use toolgate_tests::client::{Connection, Http2, Request, Transport};
+use toolgate_tests::client::{Connection, Request, Transport};
 use toolgate_tests::messages::Era;
 use toolgate_tests::run;
 use toolgate_tests::upstream::{Answer, Door};
@@ -73,28 +73,15 @@ fn a_probe_whose_caller_leaves_gives_its_place_back() {
         let tool = Tool::new(stand, "quick", "probe_left");
         tool.opens_after(1).await;
         tool.waits_for_probes().await;
-        for over_http2 in [false, true] {
+        for transport in [Transport::Length, Transport::Http2] {
             let door = Door::closed();
             tool.answers(Answer::new(200).behind(&door));
             let before = tool.arrived();
-            let arrived = || until("the probe arrives", async || tool.arrived() > before);
-            let (address, request) = (stand.gate.envoy.address(), tool.request());
-            if over_http2 {
-                let connection = Http2::connect(address).await.expect("connects");
-                tokio::select! {
-                    answer = connection.exchange(&request, usize::MAX, false) => panic!("{answer:?}"),
-                    () = arrived() => {}
-                }
-                tool.is_spared().await;
-            } else {
-                let mut connection = Connection::open(address).await.expect("connects");
-                connection
-                    .request(&request, Transport::Length)
-                    .await
-                    .expect("sent");
-                arrived().await;
-                tool.is_spared().await;
-            }
+            let probe = tool.clone();
+            let call = tokio::spawn(async move { probe.send_over(&probe.request(), transport).await });
+            until("the probe arrives", async || tool.arrived() > before).await;
+            tool.is_spared().await;
+            call.abort();
             until("Envoy notices", async || {
                 let received = stand.gate.upstream.labelled(&tool.label());
                 received.last().is_some_and(|last| last.abandoned)
