@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 use toolgate_tests::client::{Request, Transport};
 use toolgate_tests::envoy::{Options, Release};
 use toolgate_tests::messages::Era::{self, Legacy, Modern};
@@ -45,139 +46,145 @@ fn failures() -> Vec<Case> {
     };
     let never = || Action::Wait(Duration::from_secs(3600));
     vec![
-        ("500", "docs", Modern, Answer::new(500), "http_error"),
-        ("502", "docs", Legacy, Answer::new(502), "http_error"),
+        ("bad_500", "docs", Modern, Answer::new(500), "http_error"),
+        ("bad_502", "docs", Legacy, Answer::new(502), "http_error"),
         (
-            "503",
+            "bad_503",
             "docs",
             Modern,
             Answer::json(&error(-32_601)).status(503),
             "http_error",
         ),
         (
-            "504",
+            "bad_504",
             "docs",
             Legacy,
             Answer::new(504).body("<html>"),
             "http_error",
         ),
-        ("reset", "docs", Modern, Answer::reset(), "reset"),
-        ("closed", "docs", Legacy, Answer::raw(""), "reset"),
+        ("bad_reset", "docs", Modern, Answer::reset(), "reset"),
+        ("bad_closed", "docs", Legacy, Answer::raw(""), "reset"),
         (
-            "no_http",
+            "bad_no_http",
             "docs",
             Modern,
             Answer::raw("220 mail.example\r\n\r\n"),
             "reset",
         ),
-        ("silent", "hurried", Modern, Answer::silence(), "timeout"),
+        ("bad_silent", "hurried", Modern, Answer::silence(), "timeout"),
         (
-            "silent_in_json",
+            "bad_silent_in_json",
             "hurried",
             Modern,
             unfinished(&half).then(never()),
             "timeout",
         ),
         (
-            "silent_in_events",
+            "bad_silent_in_events",
             "hurried",
             Legacy,
             events(format!("data: {progress}\n\n")).then(never()),
             "timeout",
         ),
         (
-            "short",
+            "bad_short",
             "docs",
             Modern,
             json("").declared(whole.len(), half.clone()),
             "truncated",
         ),
         (
-            "cut",
+            "bad_cut",
             "docs",
             Legacy,
             unfinished(&half).then(Action::Close),
             "truncated",
         ),
         (
-            "cut_by_reset",
+            "bad_cut_by_reset",
             "docs",
             Modern,
             unfinished(&half).then(Action::Reset),
             "truncated",
         ),
-        ("half", "docs", Modern, json(&half), "truncated"),
-        ("half_chunked", "docs", Legacy, unfinished(&half), "malformed"),
-        ("no_json", "docs", Modern, json("Hello, world"), "malformed"),
+        ("bad_half", "docs", Modern, json(&half), "truncated"),
+        ("bad_half_chunked", "docs", Legacy, unfinished(&half), "malformed"),
+        ("bad_no_json", "docs", Modern, json("Hello, world"), "malformed"),
         (
-            "more",
+            "bad_more",
             "docs",
             Modern,
             json(&format!("{whole}{whole}")),
             "malformed",
         ),
         (
-            "html",
+            "bad_html",
             "docs",
             Legacy,
             json("<p>").header("content-type", "text/html"),
             "malformed",
         ),
-        ("empty", "docs", Modern, json(""), "malformed"),
-        ("no_content", "docs", Legacy, Answer::new(204), "malformed"),
+        ("bad_empty", "docs", Modern, json(""), "malformed"),
+        ("bad_no_content", "docs", Legacy, Answer::new(204), "malformed"),
         (
-            "gzip",
+            "bad_gzip",
             "docs",
             Modern,
             json("\x1f").header("content-encoding", "gzip"),
             "malformed",
         ),
-        ("foreign", "docs", Modern, Answer::json(&foreign), "malformed"),
+        ("bad_foreign", "docs", Modern, Answer::json(&foreign), "malformed"),
         (
-            "batch",
+            "bad_batch",
             "docs",
             Legacy,
             Answer::json(&json!([response(&json!({}))])),
             "malformed",
         ),
         (
-            "notification",
+            "bad_notification",
             "docs",
             Modern,
             Answer::json(&progress),
             "malformed",
         ),
-        ("internal", "docs", Legacy, Answer::json(&internal), "rpc_error"),
         (
-            "internal_chunked",
+            "bad_internal",
+            "docs",
+            Legacy,
+            Answer::json(&internal),
+            "rpc_error",
+        ),
+        (
+            "bad_internal_chunked",
             "docs",
             Legacy,
             unfinished(&internal.to_string()),
             "rpc_error",
         ),
         (
-            "internal_400",
+            "bad_internal_400",
             "docs",
             Modern,
             Answer::json(&internal).status(400),
             "rpc_error",
         ),
         (
-            "internal_event",
+            "bad_internal_event",
             "docs",
             Modern,
             Answer::sse_messages([&progress, &internal]),
             "rpc_error",
         ),
         (
-            "events_end",
+            "bad_events_end",
             "docs",
             Modern,
             Answer::sse_messages([&progress]),
             "truncated",
         ),
         (
-            "events_end_legacy",
+            "bad_events_end_legacy",
             "docs",
             Legacy,
             Answer::sse_messages([&progress]),
@@ -185,28 +192,28 @@ fn failures() -> Vec<Case> {
         ),
         // 2026-07-28 has no resumption.
         (
-            "events_end_with_id",
+            "bad_events_end_with_id",
             "docs",
             Modern,
             events(format!("id: 1\ndata: {progress}\n\n")),
             "truncated",
         ),
         (
-            "events_empty",
+            "bad_events_empty",
             "docs",
             Legacy,
             events(": nothing\n\n".to_owned()),
             "truncated",
         ),
         (
-            "events_reset",
+            "bad_events_reset",
             "docs",
             Legacy,
             Answer::sse_messages([&progress]).then(Action::Reset),
             "truncated",
         ),
         (
-            "events_malformed",
+            "bad_events_malformed",
             "docs",
             Modern,
             events("data: {\"jsonrpc\":\n\n".to_owned()),
@@ -215,28 +222,37 @@ fn failures() -> Vec<Case> {
     ]
 }
 
+/// Holds every case to the same, all at once, on both stands.
+async fn each<F>(cases: impl Fn() -> Vec<Case>, holds: impl Fn(Tool<'static>, Case) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut checks = JoinSet::new();
+    let (one, other) = tokio::join!(stand(), other_stand());
+    for stand in [one, other] {
+        for case in cases() {
+            checks.spawn(holds(Tool::new(stand, case.1, case.0).era(case.2), case));
+        }
+    }
+    checks.join_all().await;
+}
+
 #[test]
 fn every_kind_of_failure_opens_it() {
-    run(async {
-        for stand in [stand().await, other_stand().await] {
-            for (name, server, era, answer, outcome) in failures() {
-                let name = format!("bad_{name}");
-                let tool = Tool::new(stand, server, &name).era(era);
-                tool.answers(answer);
-                tool.passes_times(3).await;
-                tool.is_spared().await;
-                assert_eq!(tool.arrived(), 3, "{name}");
-                let lines = stand.logged(&name, 4).await;
-                let outcomes: Vec<&Value> = lines.iter().map(|line| &line["outcome"]).collect();
-                let outcome = json!(outcome);
-                assert_eq!(
-                    outcomes,
-                    [&outcome, &outcome, &outcome, &Value::Null],
-                    "{lines:?}"
-                );
-            }
-        }
-    });
+    run(each(failures, |tool, (name, _, _, answer, outcome)| async move {
+        tool.answers(answer);
+        tool.passes_times(3).await;
+        tool.is_spared().await;
+        assert_eq!(tool.arrived(), 3, "{name}");
+        let lines = tool.stand.logged(name, 4).await;
+        let outcomes: Vec<&Value> = lines.iter().map(|line| &line["outcome"]).collect();
+        let outcome = json!(outcome);
+        assert_eq!(
+            outcomes,
+            [&outcome, &outcome, &outcome, &Value::Null],
+            "{lines:?}"
+        );
+    }));
 }
 
 fn harmless() -> Vec<Case> {
@@ -250,65 +266,77 @@ fn harmless() -> Vec<Case> {
         "lastUpdatedAt": "2026-01-01T00:00:00Z", "ttlMs": null });
     let large = json!({ "content": [{ "type": "text", "text": "x".repeat(RESULT_BYTES) }] });
     let mut cases: Vec<Case> = vec![
-        ("tool_error", "docs", Modern, result(&tool_error), "tool_error"),
         (
-            "tool_error_event",
+            "fine_tool_error",
+            "docs",
+            Modern,
+            result(&tool_error),
+            "tool_error",
+        ),
+        (
+            "fine_tool_error_event",
             "docs",
             Legacy,
             Answer::sse_messages([&response(&tool_error)]),
             "tool_error",
         ),
         (
-            "invalid_params",
+            "fine_invalid_params",
             "docs",
             Legacy,
             Answer::json(&error(-32_602)),
             "rpc_error",
         ),
         (
-            "own_error",
+            "fine_own_error",
             "docs",
             Modern,
             Answer::sse_messages([&error(-32_000)]),
             "rpc_error",
         ),
         (
-            "no_method",
+            "fine_no_method",
             "docs",
             Modern,
             Answer::json(&error(-32_601)).status(404),
             "rpc_error",
         ),
-        ("input", "docs", Modern, result(&input_required), "input_required"),
-        ("task", "docs", Legacy, result(&legacy_task), "task"),
-        ("task_modern", "docs", Modern, result(&modern_task), "task"),
+        (
+            "fine_input",
+            "docs",
+            Modern,
+            result(&input_required),
+            "input_required",
+        ),
+        ("fine_task", "docs", Legacy, result(&legacy_task), "task"),
+        ("fine_task_modern", "docs", Modern, result(&modern_task), "task"),
         // It answers elsewhere, or comes back: 2025-11-25 lets a client resume after an event id.
         (
-            "resumable",
+            "fine_resumable",
             "docs",
             Legacy,
             Answer::sse([(Duration::ZERO, "id: 1\ndata:\n\n")]),
             "accepted",
         ),
         (
-            "resumable_cut",
+            "fine_resumable_cut",
             "docs",
             Legacy,
             Answer::sse([(Duration::ZERO, "id: 1\ndata:\n\n")]).then(Action::Close),
             "accepted",
         ),
-        ("accepted", "docs", Legacy, Answer::new(202), "accepted"),
-        ("large", "docs", Modern, result(&large), "too_large"),
+        ("fine_accepted", "docs", Legacy, Answer::new(202), "accepted"),
+        ("fine_large", "docs", Modern, result(&large), "too_large"),
         // That the stream stays open says nothing once the answer is there.
         (
-            "answered_then_cut",
+            "fine_answered_then_cut",
             "docs",
             Modern,
             Answer::sse_messages([&response(&json!({}))]).then(Action::Reset),
             "ok",
         ),
         (
-            "answered_then_silent",
+            "fine_answered_then_silent",
             "hurried",
             Modern,
             Answer::sse_messages([&response(&json!({}))]).then(Action::Wait(Duration::from_secs(3600))),
@@ -316,13 +344,13 @@ fn harmless() -> Vec<Case> {
         ),
     ];
     for (name, status) in [
-        ("400", 400),
-        ("401", 401),
-        ("403", 403),
-        ("404", 404),
-        ("405", 405),
-        ("429", 429),
-        ("302", 302),
+        ("fine_400", 400),
+        ("fine_401", 401),
+        ("fine_403", 403),
+        ("fine_404", 404),
+        ("fine_405", 405),
+        ("fine_429", 429),
+        ("fine_302", 302),
     ] {
         cases.push((name, "docs", Modern, Answer::new(status), "http_error"));
     }
@@ -331,19 +359,13 @@ fn harmless() -> Vec<Case> {
 
 #[test]
 fn what_is_no_failure_leaves_it_closed() {
-    run(async {
-        for stand in [stand().await, other_stand().await] {
-            for (name, server, era, answer, outcome) in harmless() {
-                let name = format!("fine_{name}");
-                let tool = Tool::new(stand, server, &name).era(era);
-                tool.answers(answer);
-                tool.passes_times(7).await;
-                for line in stand.logged(&name, 7).await {
-                    assert_eq!(line["outcome"], outcome, "{name}: {line}");
-                }
-            }
+    run(each(harmless, |tool, (name, _, _, answer, outcome)| async move {
+        tool.answers(answer);
+        tool.passes_times(7).await;
+        for line in tool.stand.logged(name, 7).await {
+            assert_eq!(line["outcome"], outcome, "{name}: {line}");
         }
-    });
+    }));
 }
 
 #[test]

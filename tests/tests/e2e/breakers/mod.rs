@@ -334,18 +334,20 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 impl Stand {
     /// The lines of the access log about this tool, once there are so many.
     async fn logged(&self, tool: &str, count: usize) -> Vec<Value> {
-        let mut lines = Vec::new();
-        until(&format!("{count} lines about {tool}"), async || {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let lines = loop {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             // The last one may be half written.
-            lines = log
-                .lines()
-                .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-                .filter(|line| line["gen_ai.tool.name"] == tool)
+            let lines = log.lines().filter(|line| line.contains(tool));
+            let lines: Vec<Value> = lines
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .filter(|line: &Value| line["gen_ai.tool.name"] == tool)
                 .collect();
-            lines.len() >= count
-        })
-        .await;
+            if lines.len() >= count || Instant::now() > deadline {
+                break lines;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         assert_eq!(lines.len(), count, "{lines:?}");
         lines
     }
