@@ -1,18 +1,20 @@
 //! Which answers are failures and which are not: after three of the former in a row the server is spared, after any
 //! number of the latter it is not.
 
+mod cases;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, LocalSet};
 use toolgate_tests::client::{Request, Transport};
 use toolgate_tests::envoy::{Options, Release};
-use toolgate_tests::messages::Era::{self, Legacy, Modern};
 use toolgate_tests::run;
 use toolgate_tests::upstream::{Action, Answer, Door, Upstream, mcp_server};
 
-use super::{RESULT_BYTES, Stand, Tool, error, path, response, result, stand, until};
+use self::cases::{Case, failures, harmless};
+use super::{Stand, Tool, path, response, result, stand, until};
 
 /// One that holds bodies instead of heads, in the other release.
 async fn other_stand() -> &'static Stand {
@@ -24,217 +26,24 @@ async fn other_stand() -> &'static Stand {
     STAND.get_or_init(|| super::start(options, "body")).await
 }
 
-/// A way to fail: name, server, era, answer, and the outcome in the access log.
-type Case = (&'static str, &'static str, Era, Answer, &'static str);
-
-fn failures() -> Vec<Case> {
-    let internal = error(-32_603);
-    let whole = response(&json!({ "content": [] })).to_string();
-    let half = whole[..whole.len() / 2].to_owned();
-    let foreign = json!({ "jsonrpc": "2.0", "id": 2, "result": {} });
-    let progress = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": 1, "progress": 1 } });
-    let events = |text: String| Answer::sse([(Duration::ZERO, text)]);
-    let unfinished = |text: &str| {
-        Answer::new(200)
-            .header("content-type", "application/json")
-            .chunked([text.to_owned()])
-    };
-    let json = |text: &str| {
-        Answer::new(200)
-            .header("content-type", "application/json")
-            .body(text.to_owned())
-    };
-    let never = || Action::Wait(Duration::from_secs(3600));
-    vec![
-        ("bad_500", "docs", Modern, Answer::new(500), "http_error"),
-        ("bad_502", "docs", Legacy, Answer::new(502), "http_error"),
-        (
-            "bad_503",
-            "docs",
-            Modern,
-            Answer::json(&error(-32_601)).status(503),
-            "http_error",
-        ),
-        (
-            "bad_504",
-            "docs",
-            Legacy,
-            Answer::new(504).body("<html>"),
-            "http_error",
-        ),
-        ("bad_reset", "docs", Modern, Answer::reset(), "reset"),
-        ("bad_closed", "docs", Legacy, Answer::raw(""), "reset"),
-        (
-            "bad_no_http",
-            "docs",
-            Modern,
-            Answer::raw("220 mail.example\r\n\r\n"),
-            "reset",
-        ),
-        ("bad_silent", "hurried", Modern, Answer::silence(), "timeout"),
-        (
-            "bad_silent_in_json",
-            "hurried",
-            Modern,
-            unfinished(&half).then(never()),
-            "timeout",
-        ),
-        (
-            "bad_silent_in_events",
-            "hurried",
-            Legacy,
-            events(format!("data: {progress}\n\n")).then(never()),
-            "timeout",
-        ),
-        (
-            "bad_short",
-            "docs",
-            Modern,
-            json("").declared(whole.len(), half.clone()),
-            "truncated",
-        ),
-        (
-            "bad_cut",
-            "docs",
-            Legacy,
-            unfinished(&half).then(Action::Close),
-            "truncated",
-        ),
-        (
-            "bad_cut_by_reset",
-            "docs",
-            Modern,
-            unfinished(&half).then(Action::Reset),
-            "truncated",
-        ),
-        ("bad_half", "docs", Modern, json(&half), "truncated"),
-        ("bad_half_chunked", "docs", Legacy, unfinished(&half), "malformed"),
-        ("bad_no_json", "docs", Modern, json("Hello, world"), "malformed"),
-        (
-            "bad_more",
-            "docs",
-            Modern,
-            json(&format!("{whole}{whole}")),
-            "malformed",
-        ),
-        (
-            "bad_html",
-            "docs",
-            Legacy,
-            json("<p>").header("content-type", "text/html"),
-            "malformed",
-        ),
-        ("bad_empty", "docs", Modern, json(""), "malformed"),
-        ("bad_no_content", "docs", Legacy, Answer::new(204), "malformed"),
-        (
-            "bad_gzip",
-            "docs",
-            Modern,
-            json("\x1f").header("content-encoding", "gzip"),
-            "malformed",
-        ),
-        ("bad_foreign", "docs", Modern, Answer::json(&foreign), "malformed"),
-        (
-            "bad_batch",
-            "docs",
-            Legacy,
-            Answer::json(&json!([response(&json!({}))])),
-            "malformed",
-        ),
-        (
-            "bad_notification",
-            "docs",
-            Modern,
-            Answer::json(&progress),
-            "malformed",
-        ),
-        (
-            "bad_internal",
-            "docs",
-            Legacy,
-            Answer::json(&internal),
-            "rpc_error",
-        ),
-        (
-            "bad_internal_chunked",
-            "docs",
-            Legacy,
-            unfinished(&internal.to_string()),
-            "rpc_error",
-        ),
-        (
-            "bad_internal_400",
-            "docs",
-            Modern,
-            Answer::json(&internal).status(400),
-            "rpc_error",
-        ),
-        (
-            "bad_internal_event",
-            "docs",
-            Modern,
-            Answer::sse_messages([&progress, &internal]),
-            "rpc_error",
-        ),
-        (
-            "bad_events_end",
-            "docs",
-            Modern,
-            Answer::sse_messages([&progress]),
-            "truncated",
-        ),
-        (
-            "bad_events_end_legacy",
-            "docs",
-            Legacy,
-            Answer::sse_messages([&progress]),
-            "truncated",
-        ),
-        // 2026-07-28 has no resumption.
-        (
-            "bad_events_end_with_id",
-            "docs",
-            Modern,
-            events(format!("id: 1\ndata: {progress}\n\n")),
-            "truncated",
-        ),
-        (
-            "bad_events_empty",
-            "docs",
-            Legacy,
-            events(": nothing\n\n".to_owned()),
-            "truncated",
-        ),
-        (
-            "bad_events_reset",
-            "docs",
-            Legacy,
-            Answer::sse_messages([&progress]).then(Action::Reset),
-            "truncated",
-        ),
-        (
-            "bad_events_malformed",
-            "docs",
-            Modern,
-            events("data: {\"jsonrpc\":\n\n".to_owned()),
-            "malformed",
-        ),
-    ]
-}
+/// Later than what the policy takes for slow.
+const LATE: Duration = Duration::from_millis(800);
 
 /// Holds every case to the same, all at once, on both stands.
 async fn each<F>(cases: impl Fn() -> Vec<Case>, holds: impl Fn(Tool<'static>, Case) -> F)
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = ()> + 'static,
 {
+    // On this thread, so that what a check that fails has to say is said by this test.
+    let here = LocalSet::new();
     let mut checks = JoinSet::new();
     let (one, other) = tokio::join!(stand(), other_stand());
     for stand in [one, other] {
         for case in cases() {
-            checks.spawn(holds(Tool::new(stand, case.1, case.0).era(case.2), case));
+            checks.spawn_local_on(holds(Tool::new(stand, case.1, case.0).era(case.2), case), &here);
         }
     }
-    checks.join_all().await;
+    here.run_until(checks.join_all()).await;
 }
 
 #[test]
@@ -255,114 +64,12 @@ fn every_kind_of_failure_opens_it() {
     }));
 }
 
-fn harmless() -> Vec<Case> {
-    let content = json!([{ "type": "text", "text": "no" }]);
-    let tool_error = json!({ "content": content, "isError": true, "resultType": "complete" });
-    let input_required = json!({ "resultType": "input_required", "requestState": "s", "inputRequests": {
-        "name": { "method": "elicitation/create", "params": { "message": "Who?", "requestedSchema": { "type": "object", "properties": {} } } },
-    } });
-    let legacy_task = json!({ "task": { "taskId": "t", "status": "working", "createdAt": "2026-01-01T00:00:00Z", "ttl": 1000 } });
-    let modern_task = json!({ "resultType": "task", "taskId": "t", "status": "working", "createdAt": "2026-01-01T00:00:00Z",
-        "lastUpdatedAt": "2026-01-01T00:00:00Z", "ttlMs": null });
-    let large = json!({ "content": [{ "type": "text", "text": "x".repeat(RESULT_BYTES) }] });
-    let mut cases: Vec<Case> = vec![
-        (
-            "fine_tool_error",
-            "docs",
-            Modern,
-            result(&tool_error),
-            "tool_error",
-        ),
-        (
-            "fine_tool_error_event",
-            "docs",
-            Legacy,
-            Answer::sse_messages([&response(&tool_error)]),
-            "tool_error",
-        ),
-        (
-            "fine_invalid_params",
-            "docs",
-            Legacy,
-            Answer::json(&error(-32_602)),
-            "rpc_error",
-        ),
-        (
-            "fine_own_error",
-            "docs",
-            Modern,
-            Answer::sse_messages([&error(-32_000)]),
-            "rpc_error",
-        ),
-        (
-            "fine_no_method",
-            "docs",
-            Modern,
-            Answer::json(&error(-32_601)).status(404),
-            "rpc_error",
-        ),
-        (
-            "fine_input",
-            "docs",
-            Modern,
-            result(&input_required),
-            "input_required",
-        ),
-        ("fine_task", "docs", Legacy, result(&legacy_task), "task"),
-        ("fine_task_modern", "docs", Modern, result(&modern_task), "task"),
-        // It answers elsewhere, or comes back: 2025-11-25 lets a client resume after an event id.
-        (
-            "fine_resumable",
-            "docs",
-            Legacy,
-            Answer::sse([(Duration::ZERO, "id: 1\ndata:\n\n")]),
-            "accepted",
-        ),
-        (
-            "fine_resumable_cut",
-            "docs",
-            Legacy,
-            Answer::sse([(Duration::ZERO, "id: 1\ndata:\n\n")]).then(Action::Close),
-            "accepted",
-        ),
-        ("fine_accepted", "docs", Legacy, Answer::new(202), "accepted"),
-        ("fine_large", "docs", Modern, result(&large), "too_large"),
-        // That the stream stays open says nothing once the answer is there.
-        (
-            "fine_answered_then_cut",
-            "docs",
-            Modern,
-            Answer::sse_messages([&response(&json!({}))]).then(Action::Reset),
-            "ok",
-        ),
-        (
-            "fine_answered_then_silent",
-            "hurried",
-            Modern,
-            Answer::sse_messages([&response(&json!({}))]).then(Action::Wait(Duration::from_secs(3600))),
-            "ok",
-        ),
-    ];
-    for (name, status) in [
-        ("fine_400", 400),
-        ("fine_401", 401),
-        ("fine_403", 403),
-        ("fine_404", 404),
-        ("fine_405", 405),
-        ("fine_429", 429),
-        ("fine_302", 302),
-    ] {
-        cases.push((name, "docs", Modern, Answer::new(status), "http_error"));
-    }
-    cases
-}
-
 #[test]
 fn what_is_no_failure_leaves_it_closed() {
     run(each(harmless, |tool, (name, _, _, answer, outcome)| async move {
         tool.answers(answer);
-        tool.passes_times(7).await;
-        for line in tool.stand.logged(name, 7).await {
+        tool.passes_times(4).await;
+        for line in tool.stand.logged(name, 4).await {
             assert_eq!(line["outcome"], outcome, "{name}: {line}");
         }
     }));
@@ -384,7 +91,7 @@ fn slow_answers_count_where_the_policy_says_so() {
     run(async {
         let stand = stand().await;
         let answer = response(&json!({ "content": [] }));
-        let late = Answer::json(&answer).after(Duration::from_millis(400));
+        let late = Answer::json(&answer).after(LATE);
         let tool = Tool::new(stand, "docs", "slow");
         tool.works().passes_times(3).await;
         tool.answers(late.clone()).passes_times(3).await;
@@ -394,9 +101,9 @@ fn slow_answers_count_where_the_policy_says_so() {
         tool.answers(late).passes_times(4).await;
         // What counts is when the answer is there, not how long its stream stays open.
         let tool = Tool::new(stand, "docs", "slow_stream");
-        let lasting = Answer::sse_messages([&answer]).then(Action::Wait(Duration::from_millis(400)));
+        let lasting = Answer::sse_messages([&answer]).then(Action::Wait(LATE));
         tool.answers(lasting).passes_times(4).await;
-        let late_event = (Duration::from_millis(400), format!("data: {answer}\n\n"));
+        let late_event = (LATE, format!("data: {answer}\n\n"));
         tool.answers(Answer::sse([late_event])).passes_times(3).await;
         tool.is_spared().await;
     });

@@ -35,7 +35,7 @@ const OPEN: Duration = Duration::from_secs(2);
 const RESULT_BYTES: usize = 65_536;
 
 /// After so long, Envoy gives up on the server `hurried`.
-const ROUTE_TIMEOUT: &str = "0.4s";
+const ROUTE_TIMEOUT: &str = "1.5s";
 
 /// Servers with one breaker for everything, each for one test: two failures open it, for an hour.
 const WHOLE: [&str; 8] = [
@@ -124,8 +124,8 @@ fn policy(hold: &str) -> Value {
         "servers": {
             "docs": { "path": "/docs/mcp", "breaker": breaker, "tools": {
                 "tool_errors": with(json!({ "countToolErrors": true })),
-                "slow": with(json!({ "slow": "250ms" })),
-                "slow_stream": with(json!({ "slow": "250ms" })),
+                "slow": with(json!({ "slow": "600ms" })),
+                "slow_stream": with(json!({ "slow": "600ms" })),
                 "share": share("1h", 10),
                 "share_below": share("1h", 10),
                 "share_slides": share("4s", 4),
