@@ -67,29 +67,9 @@ impl<'a> Literal<'a> {
 #[inline]
 pub(crate) fn find_special(bytes: &[u8], from: usize) -> usize {
     let mut rest = bytes.get(from..).unwrap_or(&[]);
-    // Most strings are short.
-    for _ in 0..2 {
-        let Some((chunk, tail)) = rest.split_first_chunk::<8>() else {
-            break;
-        };
-        let mask = special_mask(u64::from_le_bytes(*chunk));
-        if mask != 0 {
-            return bytes.len() - rest.len() + first_byte(mask);
-        }
-        rest = tail;
-    }
-    if VECTORS {
-        while let Some((block, tail)) = rest.split_first_chunk::<32>() {
-            if has_special(block) {
-                break;
-            }
-            rest = tail;
-        }
-    }
-    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
-        let mask = special_mask(u64::from_le_bytes(*chunk));
-        if mask != 0 {
-            return bytes.len() - rest.len() + first_byte(mask);
+    while let Some((block, tail)) = rest.split_first_chunk::<16>() {
+        if let Some(at) = first_special(block) {
+            return bytes.len() - rest.len() + at;
         }
         rest = tail;
     }
@@ -99,19 +79,33 @@ pub(crate) fn find_special(bytes: &[u8], from: usize) -> usize {
     bytes.len() - rest.len() + skip.unwrap_or(rest.len())
 }
 
-/// Whether the compiler makes vector instructions of [`has_special`]. Without them words are faster.
-const VECTORS: bool = cfg!(any(
-    target_arch = "x86_64",
-    target_arch = "aarch64",
-    target_feature = "simd128"
-));
-
-/// Whether there is a quote, a backslash or a control character. Without a branch, so that it becomes a few vector
-/// instructions.
+/// The position of the first quote, backslash or control character. In so many words, because the module is optimised
+/// for size as a whole, and then the compiler makes no vector instructions of a loop.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 #[inline]
-fn has_special(block: &[u8; 32]) -> bool {
-    let special = |byte: u8| u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
-    block.iter().fold(0, |any, &byte| any | special(byte)) != 0
+fn first_special(block: &[u8; 16]) -> Option<usize> {
+    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_le, u8x16_splat, u64x2, v128_or, v128_xor};
+    let (low, high) = block.split_first_chunk::<8>()?;
+    let high = high.first_chunk::<8>()?;
+    let block = u64x2(u64::from_le_bytes(*low), u64::from_le_bytes(*high));
+    // With this bit flipped a quote is 0x20, a space is not, and control characters stay below.
+    let low = u8x16_le(v128_xor(block, u8x16_splat(2)), u8x16_splat(0x20));
+    let backslash = u8x16_eq(block, u8x16_splat(b'\\'));
+    let bits = u8x16_bitmask(v128_or(low, backslash));
+    (bits != 0).then_some(bits.trailing_zeros() as usize)
+}
+
+/// The position of the first quote, backslash or control character.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+#[inline]
+fn first_special(block: &[u8; 16]) -> Option<usize> {
+    let (low, high) = block.split_first_chunk::<8>()?;
+    let mask = special_mask(u64::from_le_bytes(*low));
+    if mask != 0 {
+        return Some(first_byte(mask));
+    }
+    let mask = special_mask(u64::from_le_bytes(*high.first_chunk::<8>()?));
+    (mask != 0).then_some(8 + first_byte(mask))
 }
 
 /// The position of the closing quote of a validated literal whose inside starts at `from`, and
@@ -142,6 +136,7 @@ pub(super) const fn first_byte(mask: u64) -> usize {
 
 /// Sets the high bit of the first byte of `word` that is a quote, a backslash or below U+0020 (and
 /// perhaps of later bytes: a borrow only travels upwards, so the first one is exact).
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[inline]
 const fn special_mask(word: u64) -> u64 {
     const ONES: u64 = splat(1);

@@ -8,6 +8,7 @@
 mod found;
 mod glance;
 mod message;
+mod quote;
 mod reader;
 mod scan;
 mod unescape;

@@ -6,8 +6,9 @@ use super::scan::Scan;
 
 /// Reads one JSON-RPC answer of any size, window by window, in constant memory (some 400 bytes and the expected id).
 ///
-/// Objects and arrays may nest 1024 deep. It is not checked that the text is UTF-8, nor that members which decide
-/// nothing come once; everything else is as in RFC 8259.
+/// Objects and arrays may nest 1024 deep. It is not checked that the text is UTF-8, what strings hold that decide
+/// nothing (control characters pass, and escapes that are none), nor that members which decide nothing come once;
+/// everything else is as in RFC 8259.
 #[derive(Clone, Debug)]
 pub struct JsonReader {
     scan: Scan,

@@ -1,12 +1,13 @@
 //! A JSON text read in pieces, once, in constant memory.
 //!
-//! The grammar is that of [RFC 8259] without these checks, which would take memory or time and change no outcome: that
-//! the text is UTF-8, that numbers have no leading zero beyond the first digit's rule, and that a key does not come
-//! twice, except for the members that decide.
+//! The grammar is that of [RFC 8259] without these checks, which would cost time or memory and change no outcome: that
+//! the text is UTF-8, what is in strings that nobody wants (only their end is looked for, so control characters and
+//! escapes that are none pass), and that a key does not come twice, except for the members that decide.
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
 use super::found::{Expected, Found, Member, Place, Seen};
+use super::quote::{after_text, is_escaping};
 use super::unescape::{Short, Unescape, simple};
 use crate::json::find_special;
 
@@ -344,62 +345,64 @@ impl Scan {
         }
     }
 
-    /// The inside of a string, up to its end or to an escape that needs more than a look.
     fn in_text<'w>(&mut self, window: &'w [u8], key: bool) -> &'w [u8] {
-        let mut rest = window;
-        loop {
-            let special = find_special(rest, 0);
-            let (plain, tail) = rest.split_at_checked(special).unwrap_or((rest, &[]));
-            if self.wanted != Wanted::Nothing {
-                self.take(|unescape, sink| unescape.plain(plain, sink));
-            }
-            match tail {
-                [b'"', tail @ ..] => {
-                    self.end_text(key);
-                    return tail;
-                }
-                [b'\\', letter, tail @ ..] if self.wanted == Wanted::Nothing && simple(*letter).is_some() => {
-                    rest = tail;
-                }
-                [b'\\', tail @ ..] => {
-                    self.state = State::Escape { key };
-                    return tail;
-                }
-                // A control character.
-                [_, ..] => {
-                    self.state = State::Broken;
-                    return &[];
-                }
-                [] => return &[],
-            }
+        if self.wanted == Wanted::Nothing {
+            return self.skip_text(window, key);
         }
+        let special = find_special(window, 0);
+        let (plain, tail) = window.split_at_checked(special).unwrap_or((window, &[]));
+        self.take(|unescape, sink| unescape.plain(plain, sink));
+        match tail {
+            [b'"', tail @ ..] => {
+                self.end_text(key);
+                tail
+            }
+            [b'\\', tail @ ..] => {
+                self.state = State::Escape { key };
+                tail
+            }
+            // A control character.
+            [_, ..] => {
+                self.state = State::Broken;
+                &[]
+            }
+            [] => &[],
+        }
+    }
+
+    /// The inside of a string that nobody wants.
+    fn skip_text<'w>(&mut self, window: &'w [u8], key: bool) -> &'w [u8] {
+        if let Some(tail) = after_text(window) {
+            self.end_text(key);
+            return tail;
+        }
+        if is_escaping(window) {
+            self.state = State::Escape { key };
+        }
+        &[]
     }
 
     fn escape<'w>(&mut self, rest: &'w [u8], key: bool) -> &'w [u8] {
         let Some((&letter, tail)) = rest.split_first() else {
             return rest;
         };
-        if key && self.place.is_plain() {
+        self.state = match (self.wanted, letter) {
+            (Wanted::Nothing, _) => State::Text { key },
             // Spelled to be read otherwise: whoever reads more closely may look.
-            self.state = State::Broken;
-            return &[];
-        }
-        if letter == b'u' {
-            self.state = State::Unit {
+            _ if key && self.place.is_plain() => State::Broken,
+            (_, b'u') => State::Unit {
                 key,
                 digits: 0,
                 unit: 0,
-            };
-            return tail;
-        }
-        let Some(byte) = simple(letter) else {
-            self.state = State::Broken;
-            return &[];
+            },
+            _ => match simple(letter) {
+                Some(byte) => {
+                    self.take(|unescape, sink| unescape.plain(&[byte], sink));
+                    State::Text { key }
+                }
+                None => State::Broken,
+            },
         };
-        if self.wanted != Wanted::Nothing {
-            self.take(|unescape, sink| unescape.plain(&[byte], sink));
-        }
-        self.state = State::Text { key };
         tail
     }
 
@@ -422,18 +425,14 @@ impl Scan {
                 unit,
             }
         } else {
-            if self.wanted != Wanted::Nothing {
-                self.take(|unescape, sink| unescape.unit(unit, sink));
-            }
+            self.take(|unescape, sink| unescape.unit(unit, sink));
             State::Text { key }
         };
         tail
     }
 
     fn end_text(&mut self, key: bool) {
-        if self.wanted != Wanted::Nothing {
-            self.take(|unescape, sink| unescape.end(sink));
-        }
+        self.take(|unescape, sink| unescape.end(sink));
         if key {
             self.end_key();
             return;
@@ -533,17 +532,6 @@ impl Scan {
             _ => State::Broken,
         };
         tail
-    }
-}
-
-/// What follows a string, after its opening quote; `None` if it does not end here, or not as simply as most.
-fn after_text(mut rest: &[u8]) -> Option<&[u8]> {
-    loop {
-        match rest.get(find_special(rest, 0)..)? {
-            [b'"', tail @ ..] => return Some(tail),
-            [b'\\', letter, tail @ ..] if simple(*letter).is_some() => rest = tail,
-            _ => return None,
-        }
     }
 }
 

@@ -226,10 +226,10 @@ fn what_is_no_json_is_malformed() {
         "{\"id\":1,\"result\":{\"a\":[1}]}",
         "{\"id\":1,\"result\":{\"a\"}}",
         "{\"id\":1,\"result\":{\"a\":}}",
-        "{\"id\":1,\"result\":{\"a\":\"\\x\"}}",
-        "{\"id\":1,\"result\":{\"a\":\"\\u12g4\"}}",
-        "{\"id\":1,\"result\":{\"a\":\"\n\"}}",
         "{\"id\":1,\"result\":{\"a\\\n\":1}}",
+        "{\"id\":1,\"result\":{\"status\":\"\\x\"}}",
+        "{\"id\":1,\"result\":{\"status\":\"\\u12g4\"}}",
+        "{\"id\":1,\"result\":{\"status\":\"\n\"}}",
         "{\"id\":1,\"result\":{\"a\":1 2}}",
         "{\"id\":1,\"result\":{]}",
         "{\"id\":1,\"result\":{}}\0",
@@ -240,6 +240,38 @@ fn what_is_no_json_is_malformed() {
             "{text:?}"
         );
     }
+}
+
+#[test]
+fn strings_that_nobody_wants_end_where_they_end() {
+    for text in [
+        "",
+        "\\\\",
+        "\\\"",
+        "\\\\\\\"",
+        "a\\\"b\\\\",
+        "\\u0022",
+        "\\\"isError\\\":false,\\\\\\\"",
+        "0123456789abcde",
+        "0123456789abcdef",
+        "0123456789abcde\\\"0123456789abcdef0123456789abcdef\\\\",
+        "0123456789abcdef\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\",
+    ] {
+        assert_eq!(
+            result(&format!(r#""a":"{text}","isError":true"#)),
+            Outcome::ToolError,
+            "{text}"
+        );
+        assert_eq!(
+            result(&format!(r#""a":{{"{text}":"{text}"}},"isError":true"#)),
+            Outcome::ToolError,
+            "{text}"
+        );
+    }
+    // Nobody looks into them.
+    let mut reader = JsonReader::new(None);
+    reader.push(b"{\"result\":{\"a\":\"\n\\x\xff\",\"isError\":true}}");
+    assert_eq!(reader.finish(), Outcome::ToolError);
 }
 
 #[test]
