@@ -161,8 +161,8 @@ fn broken_policies() -> [(String, &'static str, &'static str); 4] {
             "unknown field",
         ),
         (
-            with(|policy| policy["keys"]["k"]["loops"] = json!({ "repeats": 3 })),
-            "/keys/k/loops",
+            with(|policy| policy["keys"]["k"]["rules"] = json!([])),
+            "/keys/k/rules",
             "not supported yet",
         ),
         (

@@ -24,7 +24,14 @@ fn every_request_is_one_json_line_without_secrets() {
                 .send(
                     &Era::Legacy
                         .call(&target, "log-legacy", &json!({ "q": ARGUMENT }))
-                        .header("x-virtual-key", KEY)
+                        .header("x-virtual-key", KEY),
+                )
+                .await;
+            stand
+                .send(
+                    &Era::Legacy
+                        .call(&target, "log-session", &json!({}))
+                        .key(KEY)
                         .header("mcp-session-id", "session-7"),
                 )
                 .await;
@@ -83,9 +90,14 @@ fn every_request_is_one_json_line_without_secrets() {
             );
 
             let legacy = line(&lines, "gen_ai.tool.name", "log-legacy");
-            assert_eq!(legacy["mcp.session.id"], "session-7", "{legacy}");
+            assert_eq!(legacy["mcp.session.id"], Value::Null, "{legacy}");
             assert_eq!(legacy["mcp.protocol.version"], "2025-11-25", "{legacy}");
             assert_eq!(legacy["decision"], "allowed", "{legacy}");
+
+            // Nobody was given that session: refused before the body is read.
+            let session = line(&lines, "decision", "session");
+            assert_eq!(session["mcp.session.id"], "session-7", "{session}");
+            assert_eq!(session["status"], 404, "{session}");
 
             let text = std::fs::read_to_string(stand.access_log()).expect("readable");
             for secret in [KEY, "stranger-secret", ARGUMENT, "query-secret"] {
@@ -95,14 +107,14 @@ fn every_request_is_one_json_line_without_secrets() {
     });
 }
 
-/// The lines, once those of this test's four requests are there: Envoy writes what it has when it reopens its logs.
+/// The lines, once those of this test's five requests are there: Envoy writes what it has when it reopens its logs.
 async fn written(stand: &Stand) -> Vec<Value> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let asked = Request::new("POST", "/reopen_logs").header("content-length", "0");
         stand.envoy.ask_admin(&asked).await;
         let text = std::fs::read_to_string(stand.access_log()).unwrap_or_default();
-        let ours = ["log-allowed", "delete_log-hidden", "bad_key", "log-legacy"];
+        let ours = ["log-allowed", "delete_log-hidden", "bad_key", "log-legacy", "session-7"];
         if ours.iter().all(|name| text.contains(name)) {
             return text
                 .lines()
