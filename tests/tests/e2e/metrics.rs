@@ -24,12 +24,19 @@ async fn series(gate: &Gate) -> BTreeSet<String> {
     let page = gate.envoy.admin("/stats/prometheus").await;
     let samples = page.lines().filter(|line| !line.starts_with('#'));
     let (ours, others): (Vec<&str>, Vec<&str>) = samples.partition(|line| line.starts_with("toolgate_"));
-    for label in ["owner=", "name=", "per=", "scope=", "outcome="] {
+    for label in [
+        "owner=", "name=", "per=", "scope=", "outcome=", "server=", "tool=", "to=",
+    ] {
         let theirs =
             |line: &&&str| line.contains(&format!("{{{label}")) || line.contains(&format!(",{label}"));
         assert_eq!(others.iter().find(theirs), None, "only ours have our labels");
     }
-    ours.into_iter().map(str::to_owned).collect()
+    // What came of calls is shown in the tests of breakers.
+    let of_limits = ["toolgate_budget_", "toolgate_store_", "toolgate_rate_limit_"];
+    let limits = ours
+        .into_iter()
+        .filter(|line| of_limits.iter().any(|name| line.starts_with(name)));
+    limits.map(str::to_owned).collect()
 }
 
 fn expected(lines: &[&str]) -> BTreeSet<String> {
@@ -214,15 +221,19 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let page = std::fs::read_to_string(paths::workspace().join("docs/metrics.md")).expect("the page");
     let row = |line: &str| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        // Another table tells the buckets.
+        if cells.len() < 6 {
+            return None;
+        }
         let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         let labels: BTreeSet<String> = quoted(cells[3]);
-        (
+        Some((
             cells[1].trim_matches('`').to_owned(),
             (cells[2].to_owned(), labels),
-        )
+        ))
     };
     let rows = page.lines().filter(|line| line.starts_with("| `toolgate_"));
-    rows.map(row).collect()
+    rows.filter_map(row).collect()
 }
 
 /// The families that an Envoy shows.
@@ -231,18 +242,27 @@ async fn shown(gate: &Gate) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let mut families = BTreeMap::new();
     for line in page.lines().filter(|line| line.starts_with("toolgate_")) {
         let (series, _) = line.rsplit_once(' ').expect("a value");
-        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-        let kind = page
-            .lines()
-            .find_map(|line| line.strip_prefix(&format!("# TYPE {name} ")))
-            .unwrap_or_else(|| panic!("{name} has no type"));
+        let (series, labels) = series.split_once('{').unwrap_or((series, ""));
+        let parts = ["_bucket", "_sum", "_count"];
+        let family = parts.iter().find_map(|part| series.strip_suffix(part));
+        let kind_of = |name: &str| {
+            let types = |line: &'_ str| line.strip_prefix(&format!("# TYPE {name} ")).map(str::to_owned);
+            page.lines().find_map(types)
+        };
+        let (name, kind) = [Some(series), family]
+            .into_iter()
+            .flatten()
+            .find_map(|name| Some((name, kind_of(name)?)))
+            .unwrap_or_else(|| panic!("{series} has no type"));
         let labels = labels
             .trim_end_matches('}')
             .split(',')
             .filter(|label| !label.is_empty());
         let labels = labels.map(|label| label.split('=').next().unwrap_or_default().to_owned());
+        // Where a bucket ends is no label of ours.
+        let labels = labels.filter(|label| label != "le");
         let family = families.entry(name.to_owned());
-        let (_, known) = family.or_insert((kind.to_owned(), BTreeSet::new()));
+        let (_, known) = family.or_insert((kind, BTreeSet::new()));
         known.extend(labels);
     }
     families
@@ -257,6 +277,9 @@ fn the_documentation_names_every_family_and_label() {
             "roles": ["all"],
             "quotas": [{ "limit": 4_000_000, "per": "day" }],
         });
+        // So many calls at once that one of them takes longer.
+        policy["servers"]["docs"]["tools"]["search"]["breaker"] =
+            json!({ "failures": 1, "slow": "1ms", "open": "100ms" });
         let (gate, _service) = global_gate(Release::V1_40, policy).await;
         assert_eq!(decision(&gate, "alice", "search").await, "allowed");
         let body = json!({
@@ -275,7 +298,7 @@ fn the_documentation_names_every_family_and_label() {
             }
         }
         let mut documented = documented();
-        assert_eq!(documented.len(), 4, "{documented:?}");
+        assert_eq!(documented.len(), 9, "{documented:?}");
         let shown = shown(&gate).await;
         // Whether two workers ever write at the same moment is up to the machine.
         if !shown.contains_key(conflicts) {

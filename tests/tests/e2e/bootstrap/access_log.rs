@@ -114,7 +114,13 @@ async fn written(stand: &Stand) -> Vec<Value> {
         let asked = Request::new("POST", "/reopen_logs").header("content-length", "0");
         stand.envoy.ask_admin(&asked).await;
         let text = std::fs::read_to_string(stand.access_log()).unwrap_or_default();
-        let ours = ["log-allowed", "delete_log-hidden", "bad_key", "log-legacy", "session-7"];
+        let ours = [
+            "log-allowed",
+            "delete_log-hidden",
+            "bad_key",
+            "log-legacy",
+            "session-7",
+        ];
         if ours.iter().all(|name| text.contains(name)) {
             return text
                 .lines()
