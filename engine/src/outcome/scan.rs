@@ -6,13 +6,16 @@
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
-use super::found::{Expected, Found, Member, Place, Seen};
+mod digits;
+mod parts;
+
+use digits::{Digits, after_number};
+use parts::{Id, Open};
+
+use super::found::{Expected, Found, Member, Place, SHORT, Seen};
 use super::quote::{after_text, is_escaping};
 use super::unescape::{Short, Unescape, simple};
 use crate::json::find_special;
-
-/// Objects and arrays that may be open at once. Common clients stop at about a thousand.
-pub(super) const DEPTH: usize = 1024;
 
 /// Outer objects whose place is kept: `result.error` is the innermost one that matters.
 const PLACES: usize = 4;
@@ -70,17 +73,10 @@ enum State {
     Broken,
 }
 
-/// How far a number has come: [RFC 8259, section 6](https://www.rfc-editor.org/rfc/rfc8259#section-6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Digits {
-    Minus,
-    Zero,
-    Integer,
-    Point,
-    Fraction,
-    Exponent,
-    ExponentSign,
-    ExponentDigits,
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u64,
+    end: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,52 +86,18 @@ enum Wanted {
     Id,
 }
 
-/// The open objects and arrays, one bit each.
-#[derive(Clone, Debug)]
-struct Open {
-    objects: [u64; DEPTH / 64],
-    depth: usize,
-    /// The innermost one is an object.
-    object: bool,
-}
-
-/// The id of an answer, compared as it comes.
-#[derive(Clone, Debug)]
-struct Id {
-    expected: Expected,
-    /// Bytes of a string that were as expected.
-    matched: usize,
-    differs: bool,
-    is_expected: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: u64,
-    end: Option<u64>,
-}
-
 impl Scan {
     pub(super) fn new(root: Place, expected: Expected) -> Scan {
         Scan {
             state: State::Start,
-            open: Open {
-                objects: [0; DEPTH / 64],
-                depth: 0,
-                object: false,
-            },
+            open: Open::new(),
             places: [root, Place::Elsewhere, Place::Elsewhere, Place::Elsewhere],
             place: Place::Elsewhere,
             member: None,
             wanted: Wanted::Nothing,
             text: Short::new(),
             unescape: Unescape::new(),
-            id: Id {
-                is_expected: matches!(expected, Expected::Any),
-                expected,
-                matched: 0,
-                differs: false,
-            },
+            id: Id::new(expected),
             found: Found::default(),
             end: 0,
             result: Span::default(),
@@ -196,17 +158,17 @@ impl Scan {
                 (State::Next, b',') if self.open.object => State::Key,
                 (State::Next, b',') => State::Value,
                 (State::Colon, b':') => State::Value,
-                (State::FirstKey | State::Key, b'"') => match self.skip_key(tail) {
-                    Some(after) => {
+                (State::FirstKey | State::Key, b'"') => match self.whole_key(tail) {
+                    Some((after, next)) => {
                         rest = after;
-                        State::Colon
+                        next
                     }
                     None => {
                         self.begin_key();
                         return tail;
                     }
                 },
-                (State::Value | State::FirstValue, b'"') => match self.skip(tail, after_text) {
+                (State::Value | State::FirstValue, b'"') => match self.whole_text(tail) {
                     Some(after) => {
                         rest = after;
                         State::Next
@@ -248,9 +210,31 @@ impl Scan {
         rest
     }
 
-    /// Skips a key in an object that is not looked into, if it ends in this window.
-    fn skip_key<'w>(&self, rest: &'w [u8]) -> Option<&'w [u8]> {
-        (self.place == Place::Elsewhere).then(|| after_text(rest))?
+    /// Reads a key that ends in this window and has no escapes, unless nobody wants it.
+    fn whole_key<'w>(&mut self, rest: &'w [u8]) -> Option<(&'w [u8], State)> {
+        if self.place == Place::Elsewhere {
+            return Some((after_text(rest)?, State::Colon));
+        }
+        let (key, after) = whole(rest)?;
+        Some((after, self.key(Some(key).filter(|key| key.len() <= SHORT))))
+    }
+
+    /// Reads a text that ends in this window and has no escapes, unless nobody wants it.
+    fn whole_text<'w>(&mut self, rest: &'w [u8]) -> Option<&'w [u8]> {
+        let Some(member) = self.member else {
+            return after_text(rest);
+        };
+        let (text, after) = whole(rest)?;
+        self.member = None;
+        match member {
+            Member::Id => {
+                self.id.push(text);
+                self.id.end();
+            }
+            _ if text.len() <= SHORT => self.found.value(member, Seen::Text(text)),
+            _ => self.found.value(member, Seen::LongText),
+        }
+        Some(after)
     }
 
     /// Skips a value of which nothing matters, if it ends in this window.
@@ -311,20 +295,23 @@ impl Scan {
     }
 
     fn end_key(&mut self) {
-        self.state = State::Colon;
         if self.wanted == Wanted::Nothing {
+            self.state = State::Colon;
             return;
         }
-        self.member = self.text.get().and_then(|key| self.place.member(key));
-        let odd = self.place.is_plain() && !self.text.get().is_none_or(<[u8]>::is_ascii);
-        let Some(member) = self.member else {
-            if odd {
-                self.state = State::Broken;
-            }
-            return;
-        };
-        if member == Member::Foreign || !self.found.begin(member) {
-            self.state = State::Broken;
+        let text = self.text.clone();
+        self.state = self.key(text.get());
+    }
+
+    /// The key is this, if it is not too long to matter.
+    fn key(&mut self, key: Option<&[u8]>) -> State {
+        self.member = key.and_then(|key| self.place.member(key));
+        match self.member {
+            Some(Member::Foreign) => State::Broken,
+            Some(member) if !self.found.begin(member) => State::Broken,
+            // Readers that drop what is no UTF-8 could make another key of it.
+            None if self.place.is_plain() && !key.is_some_and(<[u8]>::is_ascii) => State::Broken,
+            Some(_) | None => State::Colon,
         }
     }
 
@@ -535,91 +522,8 @@ impl Scan {
     }
 }
 
-/// What follows a number, after its first byte; `None` if it does not end here, or is none.
-fn after_number(first: u8, mut rest: &[u8]) -> Option<&[u8]> {
-    let mut digits = Digits::new(first);
-    loop {
-        let (&byte, tail) = rest.split_first()?;
-        let Some(next) = digits.next(byte) else {
-            return digits.is_complete().then_some(rest);
-        };
-        digits = next;
-        rest = tail;
-    }
-}
-
-impl Digits {
-    const fn new(first: u8) -> Digits {
-        match first {
-            b'-' => Digits::Minus,
-            b'0' => Digits::Zero,
-            _ => Digits::Integer,
-        }
-    }
-
-    /// After one more byte; `None` if it does not belong to the number.
-    const fn next(self, byte: u8) -> Option<Digits> {
-        Some(match (self, byte) {
-            (Digits::Minus, b'0') => Digits::Zero,
-            (Digits::Minus | Digits::Integer, b'0'..=b'9') => Digits::Integer,
-            (Digits::Zero | Digits::Integer, b'.') => Digits::Point,
-            (Digits::Point | Digits::Fraction, b'0'..=b'9') => Digits::Fraction,
-            (Digits::Zero | Digits::Integer | Digits::Fraction, b'e' | b'E') => Digits::Exponent,
-            (Digits::Exponent, b'+' | b'-') => Digits::ExponentSign,
-            (Digits::Exponent | Digits::ExponentSign | Digits::ExponentDigits, b'0'..=b'9') => {
-                Digits::ExponentDigits
-            }
-            _ => return None,
-        })
-    }
-
-    const fn is_complete(self) -> bool {
-        matches!(
-            self,
-            Digits::Zero | Digits::Integer | Digits::Fraction | Digits::ExponentDigits
-        )
-    }
-}
-
-impl Open {
-    /// `false` if there are too many.
-    const fn push(&mut self, object: bool) -> bool {
-        let (word, bit) = (self.depth / 64, self.depth % 64);
-        let Some((_, words)) = self.objects.split_at_mut_checked(word) else {
-            return false;
-        };
-        let Some(word) = words.first_mut() else {
-            return false;
-        };
-        *word = (*word & !(1 << bit)) | ((object as u64) << bit);
-        self.depth += 1;
-        self.object = object;
-        true
-    }
-
-    /// How many are left.
-    fn pop(&mut self) -> usize {
-        self.depth = self.depth.saturating_sub(1);
-        let last = self.depth.saturating_sub(1);
-        let word = self.objects.get(last / 64).copied().unwrap_or(0);
-        self.object = self.depth > 0 && word >> (last % 64) & 1 == 1;
-        self.depth
-    }
-}
-
-impl Id {
-    fn push(&mut self, bytes: &[u8]) {
-        let Expected::Text(expected) = &self.expected else {
-            return;
-        };
-        let rest = expected.get(self.matched..).unwrap_or(&[]);
-        self.differs |= !rest.starts_with(bytes);
-        self.matched = self.matched.saturating_add(bytes.len());
-    }
-
-    fn end(&mut self) {
-        if let Expected::Text(expected) = &self.expected {
-            self.is_expected = !self.differs && self.matched == expected.len();
-        }
-    }
+/// A string without escapes that ends in this window, and what follows it.
+fn whole(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (text, tail) = rest.split_at_checked(find_special(rest, 0))?;
+    Some((text, tail.strip_prefix(b"\"")?))
 }

@@ -19,6 +19,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+use block::Ends;
 use memchr::memchr2;
 use std::borrow::Cow;
 
@@ -64,6 +65,8 @@ pub struct Decoder {
     max_event_bytes: usize,
     /// The start of the current block, from earlier windows.
     held: Vec<u8>,
+    /// Where the lines of the current block end.
+    ends: Ends,
     /// Still within what may be a byte order mark at the start of the stream.
     at_start: bool,
     /// The current line has at least one byte so far.
@@ -92,6 +95,7 @@ impl Decoder {
         Decoder {
             max_event_bytes,
             held: Vec::new(),
+            ends: Ends::new(),
             at_start: true,
             in_line: false,
             skipping: false,
@@ -120,6 +124,7 @@ impl Decoder {
         let mut pos = 0;
         while let Some(line) = self.next_line(window, pos) {
             pos = line.end;
+            self.ends.push(self.held.len() + pos - start);
             if !line.blank {
                 continue;
             }
@@ -165,7 +170,10 @@ impl Decoder {
         };
         match last {
             Last::Other => return window,
-            Last::LineEnd => self.hold(b"\n", sink),
+            Last::LineEnd => {
+                self.ends.lengthen();
+                self.hold(b"\n", sink);
+            }
             Last::BlockEnd => sink(Item::Other(b"\n")),
             Last::SkippedEnd => {}
         }
@@ -200,16 +208,15 @@ impl Decoder {
     /// The current block ends with `block`, of which `size` bytes count against the bound.
     fn finish(&mut self, block: &[u8], size: usize, sink: &mut dyn FnMut(Item<'_>)) {
         if self.skipping {
-            return;
-        }
-        if self.held.len() + size > self.max_event_bytes {
+            // Has been told.
+        } else if self.held.len() + size > self.max_event_bytes {
             self.skipping = true;
             sink(Item::TooLarge);
         } else if self.held.is_empty() {
-            sink(block::classify(block));
+            sink(block::classify(block, &self.ends));
         } else {
             self.held.extend_from_slice(block);
-            sink(block::classify(&self.held));
+            sink(block::classify(&self.held, &self.ends));
         }
         self.release();
     }
@@ -229,6 +236,7 @@ impl Decoder {
     }
 
     fn release(&mut self) {
+        self.ends.clear();
         self.held.clear();
         if self.held.capacity() > KEEP {
             self.held = Vec::new();
