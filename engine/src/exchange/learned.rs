@@ -27,6 +27,11 @@ impl Learned {
         self.first_byte = Some(now);
     }
 
+    /// The status, if it is no success: then no body answers the request.
+    pub(super) fn refused(&self) -> Option<u16> {
+        self.status.filter(|status| !(200..300).contains(status))
+    }
+
     /// The answer streams through and is read along.
     pub(super) fn read(&mut self, id: Option<&str>) {
         self.reader = Some(Box::new(JsonReader::new(id)));

@@ -47,7 +47,7 @@ impl Exchange {
         }
         self.record.outcome = Some(outcome);
         self.record.result_bytes = Some(bytes);
-        let read = || learned.reader.as_ref().map(|reader| reader.result_bytes());
+        let read = || learned.reader.as_ref().map(|reader| reader.bytes());
         // What broke off is no answer that a model would read.
         let answer = learned.answer_bytes.or_else(read).filter(|_| outcome.is_answer());
         self.record.result_tokens = answer.map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN));
@@ -64,8 +64,9 @@ fn millis(duration: Duration) -> u64 {
 /// What came of a request whose answer was never read to its end.
 fn conclude(forwarded: &Forwarded, ending: &dyn Ending) -> Outcome {
     let learned = &forwarded.learned;
-    let refused = learned.status.filter(|status| !(200..300).contains(status));
-    match ending.cause() {
+    let refused = learned.refused();
+    let cause = ending.cause();
+    match cause {
         Cause::Timeout => return Outcome::Timeout,
         Cause::ClientGone => return Outcome::ClientGone,
         // Envoy answers for a server that it does not reach.
@@ -80,6 +81,9 @@ fn conclude(forwarded: &Forwarded, ending: &dyn Ending) -> Outcome {
             _ => Outcome::HttpError(status),
         };
     }
+    if forwarded.asked == Asked::Nothing {
+        return Outcome::Accepted;
+    }
     if let Some(stream) = &forwarded.stream {
         // It can be resumed, and the answer comes then.
         // https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server
@@ -90,9 +94,10 @@ fn conclude(forwarded: &Forwarded, ending: &dyn Ending) -> Outcome {
             Outcome::Truncated
         };
     }
-    match (&learned.reader, forwarded.asked) {
-        (Some(reader), _) => reader.finish(),
-        (None, Asked::Nothing) => Outcome::Accepted,
-        (None, _) => Outcome::Truncated,
+    match learned.reader.as_ref().map(|reader| reader.finish()) {
+        Some(Outcome::Malformed) => Outcome::Malformed,
+        // Clients reject a body that is shorter than its length, whatever is in it.
+        Some(outcome) if cause == Cause::Complete => outcome,
+        Some(_) | None => Outcome::Truncated,
     }
 }

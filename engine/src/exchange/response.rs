@@ -154,6 +154,7 @@ impl Exchange {
         };
         if let Some((outcome, bytes)) = stream.answer()
             && forwarded.learned.known().is_none()
+            && forwarded.learned.refused().is_none()
         {
             forwarded.learned.answer(outcome, bytes, now);
             // The stream may stay open for long.

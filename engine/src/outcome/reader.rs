@@ -12,6 +12,7 @@ use super::scan::Scan;
 #[derive(Clone, Debug)]
 pub struct JsonReader {
     scan: Scan,
+    bytes: u64,
 }
 
 impl JsonReader {
@@ -19,12 +20,14 @@ impl JsonReader {
     pub fn new(expected_id: Option<&str>) -> JsonReader {
         JsonReader {
             scan: Scan::new(Place::Answer, Expected::new(expected_id)),
+            bytes: 0,
         }
     }
 
     /// Reads the next window of the body, of any size.
     pub fn push(&mut self, window: &[u8]) {
         self.scan.push(window);
+        self.bytes = self.bytes.saturating_add(window.len() as u64);
     }
 
     /// What came of the request, if the body ends here: [`Outcome::Truncated`] if its object is not complete,
@@ -36,6 +39,11 @@ impl JsonReader {
             Some(found) if self.scan.is_expected() => found.outcome(),
             Some(_) => Outcome::Malformed,
         }
+    }
+
+    /// Bytes of the body so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Bytes of the result, its braces included, as far as it has come. None for an error.
