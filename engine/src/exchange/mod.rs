@@ -21,6 +21,8 @@ mod tasks;
 mod usage;
 #[cfg(test)]
 mod usage_tests;
+#[cfg(test)]
+mod way_back_tests;
 
 use std::rc::Rc;
 
