@@ -4,6 +4,7 @@
 //! Everything listens on loopback, on ports found free at run time. Every process dies with the value that stands for
 //! it, and at the latest with the test process.
 
+pub mod access_log;
 pub mod client;
 pub mod envoy;
 pub mod gate;

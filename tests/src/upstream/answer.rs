@@ -220,6 +220,22 @@ impl Answer {
         self
     }
 
+    /// Adds something to do before the last thing that is there already.
+    #[must_use]
+    pub fn before_the_end(mut self, action: Action) -> Self {
+        let end = self.actions.pop();
+        self.actions.push(action);
+        self.actions.extend(end);
+        self
+    }
+
+    /// Ends in an orderly way after all, where it was to close the connection.
+    #[must_use]
+    pub fn complete(mut self) -> Self {
+        self.actions.retain(|action| !matches!(action, Action::Close));
+        self
+    }
+
     /// Adds a trailer field (sent with HTTP/2 and with chunked HTTP/1.1).
     #[must_use]
     pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {

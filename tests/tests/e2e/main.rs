@@ -14,6 +14,7 @@ mod heads;
 mod jwt;
 mod loops;
 mod metrics;
+mod outcomes;
 mod parties;
 mod policy_in_force;
 mod quotas;
