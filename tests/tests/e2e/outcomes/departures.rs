@@ -8,7 +8,7 @@ use toolgate_tests::run;
 use toolgate_tests::upstream::Answer;
 
 use super::stand::{Stand, all, event, next_id, ok, outcome};
-use super::{PRIMED, events, half_of, hang, hanging, note, tool_error};
+use super::{PRIMED, Script, events, half_of, hang, hanging, note, tool_error};
 
 /// What a client waits for before it leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ enum Leaves {
 fn a_client_that_leaves_before_its_answer_says_nothing_of_the_server() {
     run(async {
         for stand in all().await {
-            let cases: [(&str, Leaves, &str, fn(u64) -> Answer); 6] = [
+            let cases: [(&str, Leaves, &str, Script); 6] = [
                 ("silence", Leaves::Asked, "client_gone", |_| Answer::silence()),
                 ("head", Leaves::Head, "client_gone", |_| hanging(events(":\n\n"))),
                 ("note", Leaves::After(note().len()), "client_gone", |_| {
@@ -54,11 +54,7 @@ fn a_stream_that_a_client_resets_is_left_too() {
     run(async {
         for stand in all().await {
             for (leaves, expected, script) in [
-                (
-                    Leaves::Asked,
-                    "client_gone",
-                    (|_| Answer::silence()) as fn(u64) -> Answer,
-                ),
+                (Leaves::Asked, "client_gone", (|_| Answer::silence()) as Script),
                 (Leaves::Head, "client_gone", |_| hanging(events(note()))),
                 (Leaves::After(1), "tool_error", |id| {
                     hanging(events(event(tool_error(id))))
@@ -95,7 +91,7 @@ fn a_stream_that_a_client_resets_is_left_too() {
     });
 }
 
-async fn leave(stand: &Stand, leaves: Leaves, script: fn(u64) -> Answer) -> Value {
+async fn leave(stand: &Stand, leaves: Leaves, script: Script) -> Value {
     let id = next_id();
     let request = stand.prepare("docs", "tools/call", id, script(id));
     let mut client = stand.connect().await;

@@ -259,14 +259,15 @@ fn bombs_in_results_pass_or_are_refused_and_harm_nobody() {
     run(async {
         let stand = wide().await;
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        let members: String = (0..300_000).map(|n| format!("\"{n}\":{n},")).collect();
+        let members: Vec<_> = (0..300_000).map(|n| format!("\"{n}\":{n}")).collect();
+        let members = members.join(",");
         let same = "\"a\":{},".repeat(500_000);
         for (name, value, expected) in [
             ("flat", deep(900), "ok"),
             ("deep", deep(100_000), "malformed"),
             ("deeper", deep(2_000_000), "malformed"),
             ("never closed", "{\"a\":".repeat(500_000), "malformed"),
-            ("members", format!("{{{members}\"x\":0}}"), "ok"),
+            ("members", format!("{{{members}}}"), "ok"),
             ("same member", format!("{{{same}\"x\":0}}"), "ok"),
             ("number", "9".repeat(2_000_000), "ok"),
             ("escapes", format!("\"{}\"", "\\ud83d".repeat(300_000)), "ok"),
