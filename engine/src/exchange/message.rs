@@ -10,7 +10,10 @@ use crate::mcp::revision::{Era, Revision};
 use crate::store::Store;
 
 /// What a body turned out to be. Lives only as long as the verdict on it.
-#[expect(clippy::large_enum_variant, reason = "never stored, and the large one is the usual one")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "never stored, and the large one is the usual one"
+)]
 pub(super) enum Judged<'a> {
     /// Not accepted as a message.
     Rejected(Rejected),
