@@ -195,6 +195,6 @@ impl Judged<'_> {
 }
 
 /// A name for the record: a caller chooses it, and logs have to keep it.
-fn logged(name: &str) -> String {
+pub(super) fn logged(name: &str) -> String {
     clip_to(name, 256).into_owned()
 }

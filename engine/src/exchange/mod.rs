@@ -310,6 +310,7 @@ impl Exchange {
                     let tool = edited.tasks.first().map(|task| Rc::from(task.tool.as_str()));
                     forwarded.tool = tool.filter(|tool: &Rc<str>| !tool.is_empty());
                 }
+                self.record.name_task(&edited.tasks);
                 forwarded.body = edited.body;
                 forwarded.tasks = edited.tasks;
                 Ok(())

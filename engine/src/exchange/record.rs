@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::message::logged;
+use crate::binding::tasks::Task;
 use crate::outcome::Outcome;
 use crate::reason::Reason;
 
@@ -23,9 +25,9 @@ pub struct Record {
     pub server: Option<Rc<str>>,
     /// The JSON-RPC method as sent.
     pub method: Option<String>,
-    /// The tool called.
+    /// The tool called, or the one whose task this is about.
     pub tool: Option<String>,
-    /// The prompt, resource or task named.
+    /// The prompt, resource or task named; a task as the server knows it, or where it is refused, as sent.
     pub object: Option<String>,
     /// The JSON-RPC id token.
     pub id: Option<String>,
@@ -98,5 +100,15 @@ impl Record {
         .filter_map(|(name, value)| value.map(|value| (name, value.to_string())))
         .chain(code.map(|code| ("toolgate.outcome_code", code.to_string())))
         .map(|(name, value)| (name, Cow::Owned(value.into_bytes())))
+    }
+
+    /// The one task that a request is about is known to be the caller's.
+    pub(super) fn name_task(&mut self, tasks: &[Task]) {
+        // A listener may hear of many.
+        let (Some(object), [task]) = (&mut self.object, tasks) else {
+            return;
+        };
+        *object = logged(&task.id);
+        self.tool = Some(logged(&task.tool)).filter(|tool| !tool.is_empty());
     }
 }
