@@ -25,6 +25,9 @@ pub enum Server {
     DuckDb,
     /// A small server on the official TypeScript SDK: `echo`, `add`, `delete_everything`; no sessions.
     TypeScript,
+    /// The same, but only up to 2025-11-25, with sessions, and with tools that ask the client: `capabilities`, `sample`,
+    /// `elicit`.
+    TypeScriptSessions,
 }
 
 /// A running server. Dropping it kills it.
@@ -37,7 +40,12 @@ pub struct RunningServer {
 
 impl Server {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Everything, Self::DuckDb, Self::TypeScript];
+    pub const ALL: [Self; 4] = [
+        Self::Everything,
+        Self::DuckDb,
+        Self::TypeScript,
+        Self::TypeScriptSessions,
+    ];
 
     /// Starts the server and waits until it answers `initialize`.
     ///
@@ -96,9 +104,8 @@ impl Server {
                     // It would look for credentials of a cloud service there.
                     .env("HOME", directory.path())
             }
-            Self::TypeScript => Program::new("node")
-                .arg(paths::parties().join("ts/server.mjs"))
-                .arg(port),
+            Self::TypeScript => typescript(&port),
+            Self::TypeScriptSessions => typescript(&port).arg("sessions"),
         }
     }
 }
@@ -142,6 +149,12 @@ impl RunningServer {
             .await
             .is_ok_and(|answer| answer.is_ok_and(|answer| answer.status == 200))
     }
+}
+
+fn typescript(port: &str) -> Program {
+    Program::new("node")
+        .arg(paths::parties().join("ts/server.mjs"))
+        .arg(port)
 }
 
 fn fill(database: &std::path::Path) {

@@ -5,6 +5,7 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 const TIMEOUT_MS = 30_000;
 
 const order = JSON.parse(await readAll(process.stdin));
+let transport;
 const report = { connected: false, protocolVersion: null, error: null, results: [] };
 const watchdog = setTimeout(() => finish({ type: 'Timeout', code: null, message: 'the script took too long' }), TIMEOUT_MS);
 try {
@@ -28,7 +29,8 @@ async function play() {
     content: { type: 'text', text: 'sampled' },
   }));
   client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { response: 'elicited' } }));
-  await client.connect(new StreamableHTTPClientTransport(new URL(order.url), { requestInit: { headers } }));
+  transport = new StreamableHTTPClientTransport(new URL(order.url), { requestInit: { headers } });
+  await client.connect(transport);
   report.connected = true;
   report.protocolVersion = client.getNegotiatedProtocolVersion() ?? null;
   for (const operation of order.operations) {
@@ -51,6 +53,10 @@ function call(client, { op, name, uri, cursor, ref, argument, arguments: args = 
   switch (op) {
     case 'ping':
       return client.ping();
+    case 'session':
+      return { id: transport.sessionId ?? null };
+    case 'end_session':
+      return endSession();
     case 'list_tools':
       return client.listTools(page);
     case 'call_tool':
@@ -70,6 +76,15 @@ function call(client, { op, name, uri, cursor, ref, argument, arguments: args = 
     default:
       throw new Error(`unknown operation ${op}`);
   }
+}
+
+// The client forgets the session that it has ended; what comes next shows whether the server has, too.
+async function endSession() {
+  const session = transport.sessionId;
+  await transport.terminateSession();
+  const ended = transport.sessionId === undefined;
+  transport._sessionId = session;
+  return { ended };
 }
 
 function describe(failure) {

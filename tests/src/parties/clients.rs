@@ -137,7 +137,7 @@ impl Order {
 
     /// Adds any operation: `ping`, `list_tools`, `call_tool` (`name`, `arguments`), `list_resources`,
     /// `list_resource_templates`, `read_resource` (`uri`), `list_prompts`, `get_prompt` (`name`, `arguments`),
-    /// `complete` (`ref`, `argument`).
+    /// `complete` (`ref`, `argument`); of the TypeScript client also `session` (which has an `id`) and `end_session`.
     #[must_use]
     pub fn operation(mut self, operation: Value) -> Self {
         self.operations.push(operation);
