@@ -21,6 +21,16 @@ pub type RunningClient = RunningService<RoleClient, ClientConfig>;
 
 /// Connects to the MCP server at `url`, presenting `key` as a bearer token.
 pub async fn connect(url: &str, era: Era, key: Option<&str>) -> Result<RunningClient, ClientInitializeError> {
+    connect_as(ClientConfig::default(), url, era, key).await
+}
+
+/// [`connect`] as this client.
+pub async fn connect_as(
+    client: ClientConfig,
+    url: &str,
+    era: Era,
+    key: Option<&str>,
+) -> Result<RunningClient, ClientInitializeError> {
     let mut headers = HashMap::new();
     if let Some(key) = key.and_then(|key| HeaderValue::from_str(&format!("Bearer {key}")).ok()) {
         headers.insert(header::AUTHORIZATION, key);
@@ -38,9 +48,7 @@ pub async fn connect(url: &str, era: Era, key: Option<&str>) -> Result<RunningCl
             legacy_version: None,
         },
     };
-    ClientConfig::default()
-        .serve_with_lifecycle(transport, lifecycle)
-        .await
+    client.serve_with_lifecycle(transport, lifecycle).await
 }
 
 /// Does what `parties/python/client.py` does.
