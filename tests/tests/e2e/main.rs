@@ -3,6 +3,7 @@
 mod answers;
 mod bootstrap;
 mod breakers;
+mod capabilities;
 mod cases;
 mod clients;
 mod connections;
@@ -21,6 +22,8 @@ mod quotas;
 mod rate_limit_parties;
 mod run;
 mod sample;
+mod sessions;
 mod streams;
+mod tasks;
 mod timeouts;
 mod transports;
