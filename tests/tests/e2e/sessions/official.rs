@@ -229,8 +229,7 @@ impl Stand {
         let session = answer.header("mcp-session-id");
         assert!(session.starts_with("t1."), "{answer:?}");
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        let request = self
-            .post(&initialized)
+        let request = Self::post(&initialized)
             .key(key)
             .header("mcp-session-id", &session);
         let answer = self.envoy.send(&request, Transport::Length).await;
