@@ -117,6 +117,7 @@ impl Work {
             ResponseStep::Stream(_) => {
                 let chunk = |window| match exchange.response_chunk(window, &self.store, NOW) {
                     ChunkStep::Keep => window.len(),
+                    ChunkStep::Splice { front, keep } => black_box(front).len() + keep,
                     ChunkStep::Rewrite(bytes) => black_box(bytes).len(),
                 };
                 self.body.chunks(WINDOW).map(chunk).sum()

@@ -194,4 +194,11 @@ pub enum ChunkStep {
     Keep,
     /// The window becomes these bytes (possibly none).
     Rewrite(Vec<u8>),
+    /// So many bytes of the window stay, and these come before them.
+    Splice {
+        /// What was held of earlier windows.
+        front: Vec<u8>,
+        /// Bytes of the window's start; the rest is held, or left out.
+        keep: usize,
+    },
 }

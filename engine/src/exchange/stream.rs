@@ -86,7 +86,7 @@ impl Stream {
         if self.watch.closed {
             return ChunkStep::Rewrite(Vec::new());
         }
-        let mut out = Output::new(window);
+        let mut out = Output::new(window, self.decoder.pending());
         let Stream { decoder, watch } = self;
         decoder.push(window, &mut |item| {
             watch.item(item, replacement, &mut filter, &mut out)
@@ -241,19 +241,25 @@ fn starts_like_message(data: &[u8]) -> bool {
     matches!(first, Some(b'{' | b'[' | 0xef))
 }
 
-/// What goes out for one window, not copied while it is the window itself.
+/// What goes out for one window, not copied as long as it is what was held, if anything, and then the window itself.
 struct Output<'w> {
     window: &'w [u8],
-    /// So many bytes of it go out as they are.
+    /// Bytes of earlier windows that were held when this one came.
+    held: usize,
+    /// Those, when their event goes out as it is.
+    front: Vec<u8>,
+    /// So many bytes of the window go out as they are, after `front`.
     same: usize,
     /// Everything that goes out, once that differs.
     copy: Option<Vec<u8>>,
 }
 
 impl<'w> Output<'w> {
-    fn new(window: &'w [u8]) -> Self {
+    fn new(window: &'w [u8], held: usize) -> Self {
         Output {
             window,
+            held,
+            front: Vec::new(),
             same: 0,
             copy: None,
         }
@@ -261,15 +267,34 @@ impl<'w> Output<'w> {
 
     /// Appends bytes of the stream, which usually are the next ones of the window.
     fn same(&mut self, bytes: &[u8]) {
-        if self.copy.is_none() {
-            let end = self.same + bytes.len();
-            let next = self.window.get(self.same..end);
-            if next.is_some_and(|next| std::ptr::eq(next, bytes) || (next.len() < 4 && next == bytes)) {
-                self.same = end;
-                return;
-            }
+        if self.copy.is_none() && (self.is_next(bytes) || self.is_first(bytes)) {
+            return;
         }
         self.different(bytes.len()).extend_from_slice(bytes);
+    }
+
+    fn is_next(&mut self, bytes: &[u8]) -> bool {
+        let end = self.same + bytes.len();
+        let next = self.window.get(self.same..end);
+        let is_next = next.is_some_and(|next| std::ptr::eq(next, bytes) || (next.len() < 4 && next == bytes));
+        if is_next {
+            self.same = end;
+        }
+        is_next
+    }
+
+    /// Whether it is what was held and then the start of the window.
+    fn is_first(&mut self, bytes: &[u8]) -> bool {
+        let held = std::mem::take(&mut self.held);
+        let Some((front, rest)) = bytes.split_at_checked(held) else {
+            return false;
+        };
+        let is_first = self.same == 0 && held > 0 && self.window.starts_with(rest);
+        if is_first {
+            self.front = front.to_vec();
+            self.same = rest.len();
+        }
+        is_first
     }
 
     /// Leaves out bytes of the stream.
@@ -280,8 +305,10 @@ impl<'w> Output<'w> {
     /// Where to append about `more` bytes that are not the next ones of the window.
     fn different(&mut self, more: usize) -> &mut Vec<u8> {
         let (same, rest) = self.window.split_at_checked(self.same).unwrap_or_default();
+        let front = &mut self.front;
         self.copy.get_or_insert_with(|| {
-            let mut copy = Vec::with_capacity(same.len() + more + rest.len());
+            let mut copy = std::mem::take(front);
+            copy.reserve_exact(same.len() + more + rest.len());
             copy.extend_from_slice(same);
             copy
         })
@@ -290,8 +317,11 @@ impl<'w> Output<'w> {
     fn step(self) -> ChunkStep {
         match self.copy {
             Some(copy) => ChunkStep::Rewrite(copy),
-            None if self.same == self.window.len() => ChunkStep::Keep,
-            None => ChunkStep::Rewrite(self.window.get(..self.same).unwrap_or(&[]).to_vec()),
+            None if self.front.is_empty() && self.same == self.window.len() => ChunkStep::Keep,
+            None => ChunkStep::Splice {
+                front: self.front,
+                keep: self.same,
+            },
         }
     }
 }

@@ -125,6 +125,10 @@ fn respond(exchange: &mut Exchange, store: &MemoryStore, response: &Response, wi
             for chunk in body.chunks(window.max(1)) {
                 match exchange.response_chunk(chunk, store, NOW) {
                     ChunkStep::Keep => out.extend_from_slice(chunk),
+                    ChunkStep::Splice { front, keep } => {
+                        out.extend_from_slice(&front);
+                        out.extend_from_slice(&chunk[..keep]);
+                    }
                     ChunkStep::Rewrite(bytes) => out.extend_from_slice(&bytes),
                 }
             }

@@ -100,6 +100,15 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             match step {
                 ChunkStep::Keep => {}
                 ChunkStep::Rewrite(bytes) => self.replace(size, &bytes)?,
+                ChunkStep::Splice { front, keep } => {
+                    // What stays as it is is not written back.
+                    if keep < window.len() {
+                        self.replace(size, window.get(..keep).unwrap_or(&window))?;
+                    }
+                    if !front.is_empty() {
+                        self.replace(0, &front)?;
+                    }
+                }
             }
         }
         Ok(if end_of_stream {

@@ -36,6 +36,10 @@ fn pass<'w>(mut stream: Stream, windows: impl IntoIterator<Item = &'w [u8]>, ans
         match step {
             ChunkStep::Keep => out.extend_from_slice(window),
             ChunkStep::Rewrite(bytes) => out.extend_from_slice(&bytes),
+            ChunkStep::Splice { front, keep } => {
+                out.extend_from_slice(&front);
+                out.extend_from_slice(&window[..keep]);
+            }
         }
     }
     Passed {
@@ -258,17 +262,28 @@ fn a_window_that_stays_as_it_is_is_not_copied() {
     let mut stream = own();
     let mut step = |window: &str| stream.push(window.as_bytes(), None, |_| Filtered::Unchanged);
     assert_eq!(step(&text), ChunkStep::Keep);
-    assert_eq!(step(":\r"), ChunkStep::Rewrite(Vec::new()));
-    assert_eq!(step("\n\r"), ChunkStep::Rewrite(b":\r\n\r".to_vec()));
+    let splice = |front: &str, keep: usize| ChunkStep::Splice {
+        front: front.as_bytes().to_vec(),
+        keep,
+    };
+    assert_eq!(step(":\r"), splice("", 0));
+    assert_eq!(step("\n\r"), splice(":\r", 2));
     assert_eq!(step("\n"), ChunkStep::Keep);
     assert_eq!(step("\n\n"), ChunkStep::Keep);
     let (start, end) = NOTE.split_at(20);
+    assert_eq!(step(&format!("{text}data: {start}")), splice("", text.len()));
+    let tail = format!("{end}\n\n{text}");
     assert_eq!(
-        step(&format!("{text}data: {start}")),
-        ChunkStep::Rewrite(text.clone().into_bytes())
+        step(&format!("{tail}da")),
+        splice(&format!("data: {start}"), tail.len())
     );
-    let whole = format!("data: {NOTE}\n\n{text}").into_bytes();
-    assert_eq!(step(&format!("{end}\n\n{text}")), ChunkStep::Rewrite(whole));
+    assert_eq!(step("ta:\n\n"), splice("da", 5));
+    // An event that is left out is not, nor is what follows it.
+    assert_eq!(step("data: [1"), splice("", 0));
+    assert_eq!(
+        step(&format!("2,\n\n{text}")),
+        ChunkStep::Rewrite(format!(":\n\n{text}").into_bytes())
+    );
     assert_eq!(step(&text), ChunkStep::Keep);
     let mut stream = own();
     let marked = format!("\u{feff}{text}");

@@ -383,6 +383,10 @@ impl Drive {
                     self.millis += 10;
                     match self.exchange.response_chunk(window, &self.store, self.now()) {
                         ChunkStep::Keep => out.extend_from_slice(window),
+                        ChunkStep::Splice { front, keep } => {
+                            out.extend_from_slice(&front);
+                            out.extend_from_slice(&window[..keep]);
+                        }
                         ChunkStep::Rewrite(bytes) => out.extend(bytes),
                     }
                 }

@@ -112,11 +112,22 @@ fn a_result_that_grows_too_large_is_cut_short() {
     assert_eq!(envoy.replies(), [502]);
 }
 
+fn splice(front: &[u8], keep: usize) -> ChunkStep {
+    ChunkStep::Splice {
+        front: front.to_vec(),
+        keep,
+    }
+}
+
 #[test]
 fn windows_are_rewritten_one_by_one() {
     let chunk: fn(&[u8]) -> ChunkStep = |window| match window {
         b"drop" => ChunkStep::Rewrite(Vec::new()),
         b"loud" => ChunkStep::Rewrite(b"quiet".to_vec()),
+        b"tail" => splice(b"", 2),
+        b"held" => splice(b"il", 4),
+        b"both" => splice(b"<", 1),
+        b"none" => splice(b"", 0),
         _ => ChunkStep::Keep,
     };
     let response = ResponseStep::Stream(set("at-head"));
@@ -128,13 +139,21 @@ fn windows_are_rewritten_one_by_one() {
     envoy.request(&["q"], End::Empty);
     envoy.head(Direction::Response, false);
     assert!(envoy.client.head);
-    for (window, so_far) in [("keep ", "keep "), ("drop", "keep "), ("loud", "keep quiet")] {
+    for (window, so_far) in [
+        ("keep ", "keep "),
+        ("drop", "keep "),
+        ("loud", "keep quiet"),
+        ("tail", "keep quietta"),
+        ("held", "keep quiettailheld"),
+        ("both", "keep quiettailheld<b"),
+        ("none", "keep quiettailheld<b"),
+    ] {
         envoy.body(Direction::Response, window.as_bytes(), false);
         assert_eq!(envoy.client.body, so_far.as_bytes());
     }
     envoy.body(Direction::Response, b"", false);
     envoy.body(Direction::Response, b"", true);
-    assert_eq!(envoy.client, wire("keep quiet"));
+    assert_eq!(envoy.client, wire("keep quiettailheld<b"));
 }
 
 #[test]
