@@ -91,7 +91,7 @@ impl Stream {
         decoder.push(window, &mut |item| {
             watch.item(item, replacement, &mut filter, &mut out)
         });
-        out.step()
+        out.step(decoder.take_spent())
     }
 }
 
@@ -246,11 +246,11 @@ struct Output<'w> {
     window: &'w [u8],
     /// Bytes of earlier windows that were held when this one came.
     held: usize,
-    /// Those, when their event goes out as it is.
-    front: Vec<u8>,
-    /// So many bytes of the window go out as they are, after `front`.
+    /// They go out as they are.
+    front: bool,
+    /// So many bytes of the window go out as they are, after those.
     same: usize,
-    /// Everything that goes out, once that differs.
+    /// Everything that goes out after `front`, once that differs.
     copy: Option<Vec<u8>>,
 }
 
@@ -259,7 +259,7 @@ impl<'w> Output<'w> {
         Output {
             window,
             held,
-            front: Vec::new(),
+            front: false,
             same: 0,
             copy: None,
         }
@@ -285,13 +285,12 @@ impl<'w> Output<'w> {
 
     /// Whether it is what was held and then the start of the window.
     fn is_first(&mut self, bytes: &[u8]) -> bool {
-        let held = std::mem::take(&mut self.held);
-        let Some((front, rest)) = bytes.split_at_checked(held) else {
+        let Some((_, rest)) = bytes.split_at_checked(self.held) else {
             return false;
         };
-        let is_first = self.same == 0 && held > 0 && self.window.starts_with(rest);
+        let is_first = self.same == 0 && self.held > 0 && !self.front && self.window.starts_with(rest);
         if is_first {
-            self.front = front.to_vec();
+            self.front = true;
             self.same = rest.len();
         }
         is_first
@@ -305,21 +304,25 @@ impl<'w> Output<'w> {
     /// Where to append about `more` bytes that are not the next ones of the window.
     fn different(&mut self, more: usize) -> &mut Vec<u8> {
         let (same, rest) = self.window.split_at_checked(self.same).unwrap_or_default();
-        let front = &mut self.front;
         self.copy.get_or_insert_with(|| {
-            let mut copy = std::mem::take(front);
-            copy.reserve_exact(same.len() + more + rest.len());
+            let mut copy = Vec::with_capacity(same.len() + more + rest.len());
             copy.extend_from_slice(same);
             copy
         })
     }
 
-    fn step(self) -> ChunkStep {
+    /// `spent` begins with what was held.
+    fn step(self, mut spent: Vec<u8>) -> ChunkStep {
+        spent.truncate(if self.front { self.held } else { 0 });
         match self.copy {
-            Some(copy) => ChunkStep::Rewrite(copy),
-            None if self.front.is_empty() && self.same == self.window.len() => ChunkStep::Keep,
+            Some(copy) if spent.is_empty() => ChunkStep::Rewrite(copy),
+            Some(copy) => {
+                spent.extend_from_slice(&copy);
+                ChunkStep::Rewrite(spent)
+            }
+            None if spent.is_empty() && self.same == self.window.len() => ChunkStep::Keep,
             None => ChunkStep::Splice {
-                front: self.front,
+                front: spent,
                 keep: self.same,
             },
         }

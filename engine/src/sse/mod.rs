@@ -30,9 +30,6 @@ pub const PLACEHOLDER: &[u8] = b":\n\n";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Buffers that grew beyond this many bytes are freed after use.
-const KEEP: usize = 64 * 1024;
-
 /// A block with at least one `data` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
@@ -65,6 +62,8 @@ pub struct Decoder {
     max_event_bytes: usize,
     /// The start of the current block, from earlier windows.
     held: Vec<u8>,
+    /// What was held when the last window came, and what that completed of its block.
+    spent: Vec<u8>,
     /// Where the lines of the current block end.
     ends: Ends,
     /// Still within what may be a byte order mark at the start of the stream.
@@ -95,6 +94,7 @@ impl Decoder {
         Decoder {
             max_event_bytes,
             held: Vec::new(),
+            spent: Vec::new(),
             ends: Ends::new(),
             at_start: true,
             in_line: false,
@@ -108,9 +108,16 @@ impl Decoder {
         self.held.len()
     }
 
+    /// What was held when the last window came, and then as much of that window as completed the block: the block as it
+    /// was handed out. Empty if nothing was held. Whoever does not take it has it kept until the next window.
+    pub fn take_spent(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.spent)
+    }
+
     /// Reads the next window of the stream, of any size, and hands out what it completes. Events
     /// within one window are not copied.
     pub fn push(&mut self, window: &[u8], sink: &mut dyn FnMut(Item<'_>)) {
+        self.spent = Vec::new();
         let window = if self.at_start {
             self.skip_mark(window, sink)
         } else {
@@ -150,7 +157,7 @@ impl Decoder {
         let (mark, rest) = window.split_at_checked(matching).unwrap_or((window, &[]));
         if matching == expected.len() {
             self.at_start = false;
-            self.held.clear();
+            self.release();
             sink(Item::Other(BYTE_ORDER_MARK));
             return rest;
         }
@@ -237,9 +244,8 @@ impl Decoder {
 
     fn release(&mut self) {
         self.ends.clear();
-        self.held.clear();
-        if self.held.capacity() > KEEP {
-            self.held = Vec::new();
+        if !self.held.is_empty() {
+            self.spent = std::mem::take(&mut self.held);
         }
     }
 }

@@ -266,6 +266,29 @@ fn memory_is_bounded_and_given_back() {
 }
 
 #[test]
+fn what_was_held_can_be_taken() {
+    let mut decoder = Decoder::new(100);
+    for (window, spent) in [
+        (&b"\xef"[..], &b""[..]),
+        (b"\xbb\xbfda", b"\xef"),
+        (b"ta: 1\n", b""),
+        (b"\ndata: 2\n\ndata", b"data: 1\n\n"),
+        (b"\r", b""),
+        (b"\n", b""),
+        (b"\r\n\n", b"data\r\n\r\n"),
+        (b"data\n\n", b""),
+    ] {
+        decoder.push(window, &mut |_| ());
+        assert_eq!(
+            decoder.take_spent(),
+            spent,
+            "{:?}",
+            String::from_utf8_lossy(window)
+        );
+    }
+}
+
+#[test]
 fn rewriting_replaces_the_data_only() {
     assert_eq!(rewritten("data: old\n\n", "new"), "data: new\n\n");
     assert_eq!(
