@@ -18,15 +18,15 @@ const NOW: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
 const KEY: &str = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";
 
 /// What Envoy hands over at once.
-pub const WINDOW: usize = 16 * 1024;
+pub(crate) const WINDOW: usize = 16 * 1024;
 
 /// One answer, again and again.
-pub struct Work {
+pub(crate) struct Work {
     engine: Rc<Engine>,
     store: MemoryStore,
     request: &'static str,
     head: Vec<(&'static [u8], Vec<u8>)>,
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Work {
@@ -55,12 +55,12 @@ impl Work {
     }
 
     /// The result of a call, as one JSON body.
-    pub fn json(result: Vec<u8>) -> Work {
+    pub(crate) fn json(result: Vec<u8>) -> Work {
         Work::new(CALL, "application/json", result)
     }
 
     /// Notifications of about this size, and then the result.
-    pub fn notifications(size: usize, total: usize) -> Work {
+    pub(crate) fn notifications(size: usize, total: usize) -> Work {
         let text = prose(size);
         let event = json!({
             "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": text }
@@ -72,13 +72,13 @@ impl Work {
     }
 
     /// The result as one event.
-    pub fn event(result: &[u8]) -> Work {
+    pub(crate) fn event(result: &[u8]) -> Work {
         let stream = [b"event: message\ndata: ", result, b"\n\n"].concat();
         Work::new(CALL, "text/event-stream", stream)
     }
 
     /// A list of this many tools of about 400 bytes each, of which one in ten is filtered out.
-    pub fn list(tools: usize) -> Work {
+    pub(crate) fn list(tools: usize) -> Work {
         let tool = |i: usize| {
             json!({
                 "name": format!("tool_{i}"),
@@ -100,7 +100,7 @@ impl Work {
     }
 
     /// The whole way back; bytes that went out.
-    pub fn run(&self) -> usize {
+    pub(crate) fn run(&self) -> usize {
         let mut exchange = self.forwarded();
         let head: Vec<(&[u8], &[u8])> = self.head.iter().map(|(name, value)| (*name, &**value)).collect();
         let head = ResponseHead {
@@ -150,20 +150,20 @@ const CALL: &str =
     r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_page","arguments":{}}}"#;
 
 /// The result of a call with this much text in it: prose, with a line end every 80 characters.
-pub fn text_result(size: usize) -> Vec<u8> {
+pub(crate) fn text_result(size: usize) -> Vec<u8> {
     let content = json!([{ "type": "text", "text": prose(size) }]);
     result(&content)
 }
 
 /// The result of a call with this much JSON in it, in the form of records.
-pub fn structured_result(size: usize) -> Vec<u8> {
+pub(crate) fn structured_result(size: usize) -> Vec<u8> {
     let record = |i: usize| json!({ "id": i, "name": format!("record number {i}"), "price": 12.5, "tags": ["a", "b"], "active": true });
     let records: Vec<_> = (0..size / 88).map(record).collect();
     result(&json!([{ "type": "text", "text": "" }, { "records": records }]))
 }
 
 /// The result of a call with this much JSON in it as a text, as most servers send it.
-pub fn quoted_result(size: usize) -> Vec<u8> {
+pub(crate) fn quoted_result(size: usize) -> Vec<u8> {
     let inner = String::from_utf8(structured_result(size * 4 / 5)).expect("UTF-8");
     result(&json!([{ "type": "text", "text": inner }]))
 }

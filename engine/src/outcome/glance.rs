@@ -1,6 +1,6 @@
 //! What needs no closer look.
 
-use super::found::{Expected, Place};
+use super::found::{Expected, Found, Place};
 use super::scan::Scan;
 
 /// Whether a message is a notification that names no task: an object with a `method` and with neither `id` nor `result`
@@ -11,5 +11,5 @@ use super::scan::Scan;
 pub fn is_plain_notification(message: &[u8]) -> bool {
     let mut scan = Scan::new(Place::Notification, Expected::Any);
     scan.push(message);
-    scan.is_complete() && scan.found().is_some_and(|found| found.names_plain_method())
+    scan.is_complete() && scan.found().is_some_and(Found::names_plain_method)
 }

@@ -329,7 +329,11 @@ fn depth_is_bounded() {
 #[test]
 fn objects_and_arrays_are_told_apart_at_every_depth() {
     let brackets = |i: usize| {
-        if i % 3 == 0 { ("[", "]") } else { ("{\"k\":", "}") }
+        if i.is_multiple_of(3) {
+            ("[", "]")
+        } else {
+            ("{\"k\":", "}")
+        }
     };
     for depth in [62, 63, 64, 65, 127, 128, 700] {
         let open: String = (0..depth).map(|i| brackets(i).0).collect();
@@ -357,7 +361,7 @@ fn memory_is_constant() {
     let mut reader = JsonReader::new(Some("1"));
     let start = r#"{"content":[{"type":"text","text":""#;
     reader.push(format!(r#"{{"id":1,"result":{start}"#).as_bytes());
-    let window = [b'x'; 65536];
+    let window = vec![b'x'; 65536];
     for _ in 0..512 {
         reader.push(&window);
     }

@@ -61,8 +61,7 @@ fn all(stream: impl Fn() -> Stream, text: &str) -> Passed {
 fn data(messages: &[&str]) -> String {
     messages
         .iter()
-        .map(|message| format!("data: {message}\n\n"))
-        .collect()
+        .fold(String::new(), |text, message| text + "data: " + message + "\n\n")
 }
 
 const OK: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;

@@ -10,7 +10,7 @@ pub(super) enum Digits {
     Fraction,
     Exponent,
     ExponentSign,
-    ExponentDigits,
+    Power,
 }
 
 impl Digits {
@@ -32,9 +32,7 @@ impl Digits {
             (Digits::Point | Digits::Fraction, b'0'..=b'9') => Digits::Fraction,
             (Digits::Zero | Digits::Integer | Digits::Fraction, b'e' | b'E') => Digits::Exponent,
             (Digits::Exponent, b'+' | b'-') => Digits::ExponentSign,
-            (Digits::Exponent | Digits::ExponentSign | Digits::ExponentDigits, b'0'..=b'9') => {
-                Digits::ExponentDigits
-            }
+            (Digits::Exponent | Digits::ExponentSign | Digits::Power, b'0'..=b'9') => Digits::Power,
             _ => return None,
         })
     }
@@ -43,7 +41,7 @@ impl Digits {
     pub(super) const fn is_complete(self) -> bool {
         matches!(
             self,
-            Digits::Zero | Digits::Integer | Digits::Fraction | Digits::ExponentDigits
+            Digits::Zero | Digits::Integer | Digits::Fraction | Digits::Power
         )
     }
 }
