@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::tasks;
-use super::{Ending, Exchange, Forwarded, State, UnixNanos};
+use super::{Cause, Ending, Exchange, Forwarded, State, UnixNanos};
+use crate::mcp::revision::Era;
+use crate::outcome::Outcome;
 use crate::store::Store;
 
 impl Exchange {
@@ -35,6 +37,7 @@ impl Exchange {
         now: UnixNanos,
     ) {
         let learned = self.learn_ending(forwarded, ending, now);
+        forwarded.excused = learned.is_some_and(|(outcome, _)| is_excused(forwarded, outcome, ending));
         let (outcome, took) = learned.map_or((None, Duration::ZERO), |(outcome, took)| (Some(outcome), took));
         self.report(forwarded, outcome, took, store, now);
         let Some(charged) = forwarded.charged.take() else {
@@ -48,6 +51,25 @@ impl Exchange {
             }
             _ => self.settle(&charged, ending, store, now),
         }
+    }
+}
+
+/// Whether a request without an answer may have ended by what its client did or left undone: then it says nothing about
+/// the server, or one client could have all others refused.
+fn is_excused(forwarded: &Forwarded, outcome: Outcome, ending: &dyn Ending) -> bool {
+    match outcome {
+        // A client that does not read what comes, or does not answer what it is asked.
+        Outcome::Timeout => {
+            let begun = forwarded.learned.refused().is_none() && ending.result_bytes() > 0;
+            begun || forwarded.asks_the_client()
+        }
+        // It has cancelled the request, ended the session, or not answered.
+        // https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/cancellation
+        Outcome::Truncated => {
+            let clean = forwarded.stream.is_some() && ending.cause() == Cause::Complete;
+            (clean && forwarded.era == Era::Legacy) || forwarded.asks_the_client()
+        }
+        _ => false,
     }
 }
 

@@ -59,8 +59,8 @@ impl Exchange {
         store: &dyn Store,
         now: UnixNanos,
     ) -> Result<Option<Duration>, StoreError> {
-        // What expects no answer cannot show that the server works again.
-        if !forwarded.asked.expects_answer() {
+        // What cannot show that the server works again is no probe.
+        if !forwarded.asked.shows_health() {
             return breaker::wait(watched.settings, watched.id(), store, now);
         }
         Ok(
@@ -105,6 +105,13 @@ impl Exchange {
             return;
         };
         let health = outcome.map_or(Health::Unknown, |outcome| watched.health(outcome, took));
+        // How long people think is not how slow a server is.
+        let waited = health == Health::Bad && forwarded.asks_the_client() && outcome == Some(Outcome::Ok);
+        let health = if forwarded.excused || waited {
+            Health::Unknown
+        } else {
+            health
+        };
         // Best effort: a report that is lost leaves the breaker as it was, and a probe's place free after a while.
         if let Ok(Some(state)) = breaker::report(watched.settings, permit, health, store, now) {
             self.measures.breaker(&watched.at(), state);

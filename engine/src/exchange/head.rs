@@ -246,6 +246,7 @@ fn edits(policy: &Policy, lines: &HeaderLines<'_>, declared: &Declared, caller: 
     let unwanted = |name: &str| {
         credential(name)
             || OVERRIDES.contains(&name)
+            || ROUTER.iter().any(|start| name.starts_with(start))
             || name.starts_with("x-toolgate-")
             || if modern {
                 SESSION.contains(&name)
@@ -269,7 +270,11 @@ fn edits(policy: &Policy, lines: &HeaderLines<'_>, declared: &Declared, caller: 
                 .iter()
                 .any(|edit| matches!(edit, HeaderEdit::Remove(n) if *n == name))
         };
-        if unwanted(&name) && !known() {
+        // Some frameworks read both spellings as one header.
+        let folded = name.replace('_', "-");
+        let twin = folded != *name
+            && (unwanted(&folded) || SESSION.contains(&&*folded) || is_mirror(folded.as_bytes()));
+        if (twin || unwanted(&name)) && !known() {
             edits.push(HeaderEdit::Remove(name.into_owned()));
         }
     }
@@ -287,6 +292,17 @@ const OVERRIDES: &[&str] = &[
     "x-method-override",
     "x-original-url",
     "x-rewrite-url",
+];
+/// Headers by which a client could tell Envoy's router when to give up and how often to try: a timeout counts against the
+/// server, and a call that is tried twice may run twice.
+/// <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
+const ROUTER: &[&str] = &[
+    "x-envoy-upstream-",
+    "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-retry-",
+    "x-envoy-max-retries",
+    "x-envoy-hedge-",
+    "x-envoy-retriable-",
 ];
 /// Headers of sessions and resumption, which 2026-07-28 removed.
 const SESSION: &[&str] = &[SESSION_ID, "last-event-id"];

@@ -14,6 +14,8 @@ pub(super) struct Learned {
     pub(super) reader: Option<Box<JsonReader>>,
     /// What came of it, as soon as that is known.
     pub(super) outcome: Option<Outcome>,
+    /// When the latest window came of an answer that is read along.
+    pub(super) latest: Option<UnixNanos>,
     /// When it was known.
     pub(super) known: Option<UnixNanos>,
     /// Bytes of the message that answers.

@@ -28,7 +28,7 @@ impl Exchange {
         };
         let learned = &forwarded.learned;
         let since = |then: UnixNanos| then.since(forwarded.started);
-        let took = since(learned.known.unwrap_or(now));
+        let took = since(learned.known.or(learned.latest).unwrap_or(now));
         let bytes = ending.result_bytes();
         let at = At {
             server: self.engine.policy.server(forwarded.server),

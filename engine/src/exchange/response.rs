@@ -91,19 +91,28 @@ impl Exchange {
         let State::Forwarded(forwarded) = &mut self.state else {
             return self.unusable(Outcome::Malformed, "it came unasked");
         };
+        let refused = forwarded.learned.refused();
         let Ok(message) = json::parse_answer(body, &list::LIMITS) else {
-            return self.unusable(Outcome::Malformed, "it is not valid JSON");
+            // Whatever a refusal says in its own words, no client reads a list in it.
+            return match refused {
+                Some(_) => ResultStep::Keep,
+                None => self.unusable(Outcome::Malformed, "it is not valid JSON"),
+            };
         };
         let outcome = match outcome::reply(message, forwarded.id.as_deref()) {
             Reply::Own(outcome) => outcome,
             // Some clients take it all the same.
             Reply::Foreign => Outcome::Malformed,
+            Reply::None if refused.is_some() => Outcome::Malformed,
             Reply::None => return self.unusable(Outcome::Malformed, "it is not a JSON-RPC response"),
         };
-        if !answers(forwarded.asked, message) {
+        if refused.is_none() && !answers(forwarded.asked, message) {
             return self.unusable(Outcome::Malformed, "it is not a list");
         }
-        forwarded.learned.answer(outcome, body.len() as u64, now);
+        // What comes with a refusal is an error or nothing.
+        if refused.is_none_or(|status| status < 500 && matches!(outcome, Outcome::RpcError(_))) {
+            forwarded.learned.answer(outcome, body.len() as u64, now);
+        }
         match filter_message(&engine, forwarded, message, store) {
             Filtered::Unchanged => ResultStep::Keep,
             Filtered::Dropped => self.unusable(Outcome::Malformed, "it came unasked"),
@@ -128,6 +137,7 @@ impl Exchange {
         };
         if let Some(reader) = &mut forwarded.learned.reader {
             reader.push(window);
+            forwarded.learned.latest = Some(now);
             return ChunkStep::Keep;
         }
         let Some(mut stream) = forwarded.stream.take() else {
@@ -230,7 +240,11 @@ fn judge_head(head: &ResponseHead<'_>, forwarded: &Forwarded, result_bytes: usiz
     let answers_request = forwarded.asked.expects_answer();
     if !success {
         let readable = answers_request && is_json && !encoded;
-        return Ok(if readable { Action::Read } else { Action::Pass });
+        return Ok(match readable {
+            true if is_rewritten(forwarded) => Action::Await,
+            true => Action::Read,
+            false => Action::Pass,
+        });
     }
     if forwarded.asked == Asked::Listen {
         return Err((Outcome::Malformed, "a stream of events was asked for"));
@@ -272,10 +286,9 @@ fn is_success(head: &ResponseHead<'_>) -> bool {
 }
 
 fn exceeds(content_length: &[u8], limit: usize) -> bool {
-    std::str::from_utf8(content_length)
-        .ok()
-        .and_then(|v| v.parse::<usize>().ok())
-        .is_some_and(|n| n > limit)
+    let length = std::str::from_utf8(content_length).ok().map(str::parse::<u64>);
+    // What is too long for a number is too long.
+    !matches!(length, Some(Ok(length)) if length <= limit as u64)
 }
 
 /// What every forwarded answer carries and does not carry.

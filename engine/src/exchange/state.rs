@@ -84,10 +84,19 @@ pub(super) struct Forwarded {
     pub(super) body: Option<Vec<u8>>,
     /// What its breaker is to be told of.
     pub(super) permit: Option<Permit>,
+    /// Its end may be the client's doing.
+    pub(super) excused: bool,
     /// What is known of its answer.
     pub(super) learned: Learned,
     /// What was charged for it.
     pub(super) charged: Option<Box<Charged>>,
+}
+
+impl Forwarded {
+    /// Whether the server has asked the client something before it answered.
+    pub(super) fn asks_the_client(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::asks_the_client)
+    }
 }
 
 /// What was charged for a call that goes on.
@@ -110,6 +119,8 @@ pub(super) enum Asked {
     TaskState,
     /// Something else about tasks.
     Tasks,
+    /// News for as long as the client listens: `subscriptions/listen`.
+    Subscription,
     /// Another request.
     Request,
     /// A notification or a posted response: no answer is expected.
@@ -128,13 +139,19 @@ impl Asked {
             "tasks/result" => Asked::TaskResult,
             "tasks/get" => Asked::TaskState,
             "tasks/list" | "tasks/cancel" | "tasks/update" => Asked::Tasks,
+            "subscriptions/listen" => Asked::Subscription,
             _ => method.list.map_or(Asked::Request, Asked::List),
         }
     }
 
-    /// Whether an answer is to come that says whether the server works.
+    /// Whether an answer is to come.
     pub(super) fn expects_answer(self) -> bool {
         !matches!(self, Asked::Nothing | Asked::Listen | Asked::End)
+    }
+
+    /// Whether the answer shows if the server works. A subscription is answered when it ends, whoever ends it.
+    pub(super) fn shows_health(self) -> bool {
+        self.expects_answer() && self != Asked::Subscription
     }
 
     /// Whether it is about tasks.
@@ -168,6 +185,7 @@ pub(super) fn forwarded(waiting: &Waiting, era: Era, asked: Asked, id: Option<St
         may_make_task: false,
         body: None,
         permit: None,
+        excused: false,
         learned: Learned::default(),
         charged: None,
     }

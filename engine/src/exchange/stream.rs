@@ -29,6 +29,7 @@ impl Stream {
                 has_request: false,
                 stripped: Box::default(),
                 answer: None,
+                asks: false,
                 event_id: false,
                 dropped_return: false,
                 closed: false,
@@ -61,6 +62,11 @@ impl Stream {
         self.watch.answer
     }
 
+    /// Whether the server has asked the client something.
+    pub(super) fn asks_the_client(&self) -> bool {
+        self.watch.asks
+    }
+
     /// Whether the stream can be resumed behind an event.
     /// <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery>
     pub(super) fn saw_event_id(&self) -> bool {
@@ -89,7 +95,7 @@ impl Stream {
         let mut out = Output::new(window, self.decoder.pending());
         let Stream { decoder, watch } = self;
         decoder.push(window, &mut |item| {
-            watch.item(item, replacement, &mut filter, &mut out)
+            watch.item(item, replacement, &mut filter, &mut out);
         });
         out.step(decoder.take_spent())
     }
@@ -105,6 +111,8 @@ struct Watch {
     /// Methods of requests that are left out.
     stripped: Box<[&'static str]>,
     answer: Option<(Outcome, u64)>,
+    /// A request of the server has passed.
+    asks: bool,
     /// The last event with an id did not take it back.
     event_id: bool,
     /// An event that was left out ended with a carriage return, whose line feed may follow.
@@ -194,6 +202,8 @@ impl Watch {
             if !look.plain_response && self.is_stripped(message) {
                 return Fate::Drop;
             }
+            let request = || message.get("method").is_some() && message.get("id").is_some();
+            self.asks |= !look.plain_response && request();
             match look.reply {
                 _ if !self.has_request => {}
                 Reply::None => {}

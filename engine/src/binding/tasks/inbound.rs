@@ -65,8 +65,13 @@ pub fn open<'a>(
             let ids = ids.as_array().ok_or(UnknownTask)?;
             ids.elements().map(|id| opener.named(id)).collect()
         }
+        // An extension, or one that is about no single task.
         Some(Noun::None | Noun::Tool | Noun::Prompt | Noun::Resource | Noun::Reference) | None => {
-            Ok(Vec::new())
+            let id = envelope
+                .params
+                .get("taskId")
+                .filter(|_| method.starts_with("tasks/"));
+            id.map_or(Ok(Vec::new()), |id| opener.named(id).map(|task| vec![task]))
         }
     }
 }

@@ -168,26 +168,12 @@ pub(super) fn failures() -> Vec<Case> {
             Answer::sse_messages([&progress]),
             "truncated",
         ),
-        (
-            "bad_events_end_legacy",
-            "docs",
-            Legacy,
-            Answer::sse_messages([&progress]),
-            "truncated",
-        ),
         // 2026-07-28 has no resumption.
         (
             "bad_events_end_with_id",
             "docs",
             Modern,
             events(format!("id: 1\ndata: {progress}\n\n")),
-            "truncated",
-        ),
-        (
-            "bad_events_empty",
-            "docs",
-            Legacy,
-            events(": nothing\n\n".to_owned()),
             "truncated",
         ),
         (
@@ -218,7 +204,16 @@ pub(super) fn harmless() -> Vec<Case> {
     let modern_task = json!({ "resultType": "task", "taskId": "t", "status": "working", "createdAt": "2026-01-01T00:00:00Z",
         "lastUpdatedAt": "2026-01-01T00:00:00Z", "ttlMs": null });
     let large = json!({ "content": [{ "type": "text", "text": "x".repeat(RESULT_BYTES) }] });
+    let progress = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": 1, "progress": 1 } });
     let mut cases: Vec<Case> = vec![
+        // The client may have cancelled it.
+        (
+            "fine_events_end",
+            "docs",
+            Legacy,
+            Answer::sse_messages([&progress]),
+            "truncated",
+        ),
         (
             "fine_tool_error",
             "docs",
