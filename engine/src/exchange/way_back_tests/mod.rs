@@ -1,5 +1,6 @@
 //! What came of a request, for every kind of request, answer and end.
 
+mod blame;
 mod ends;
 #[cfg(not(target_arch = "wasm32"))]
 mod properties;

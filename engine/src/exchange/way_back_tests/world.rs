@@ -230,7 +230,7 @@ pub(super) fn engine(hold: Hold) -> Rc<Engine> {
         "limits": { "resultBytes": LIMIT },
         "identity": { "anonymous": "k" },
         "servers": { "docs": { "path": "/mcp", "tools": { "search": {} } } },
-        "roles": { "all": { "allow": ["docs/*"], "resources": ["docs/*"] } },
+        "roles": { "all": { "allow": ["docs/*"], "deny": ["docs/hidden"], "resources": ["docs/*"] } },
         "keys": { "k": { "roles": ["all"] } },
     });
     let policy = Policy::compile(policy.to_string().as_bytes()).unwrap_or_else(|e| panic!("{e}"));
