@@ -10,9 +10,9 @@ use crate::mcp::revision::{Era, Revision};
 use crate::store::Store;
 
 /// What a body turned out to be. Lives only as long as the verdict on it.
-#[expect(
+#[allow(
     clippy::large_enum_variant,
-    reason = "never stored, and the large one is the usual one"
+    reason = "never stored, and the large one is the usual one; how large depends on the target"
 )]
 pub(super) enum Judged<'a> {
     /// Not accepted as a message.
