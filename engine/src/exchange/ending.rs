@@ -60,8 +60,9 @@ fn is_excused(forwarded: &Forwarded, outcome: Outcome, ending: &dyn Ending) -> b
     match outcome {
         // A client that does not read what comes, or does not answer what it is asked.
         Outcome::Timeout => {
+            let passes = forwarded.stream.is_some() || forwarded.learned.reader.is_some();
             let begun = forwarded.learned.refused().is_none() && ending.result_bytes() > 0;
-            begun || forwarded.asks_the_client()
+            (passes && begun) || forwarded.asks_the_client()
         }
         // It has cancelled the request, ended the session, or not answered.
         // https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/cancellation

@@ -65,13 +65,6 @@ pub(super) fn failures() -> Vec<Case> {
             "timeout",
         ),
         (
-            "bad_silent_in_events",
-            "hurried",
-            Legacy,
-            events(format!("data: {progress}\n\n")).then(never()),
-            "timeout",
-        ),
-        (
             "bad_short",
             "docs",
             Modern,
@@ -206,6 +199,14 @@ pub(super) fn harmless() -> Vec<Case> {
     let large = json!({ "content": [{ "type": "text", "text": "x".repeat(RESULT_BYTES) }] });
     let progress = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": 1, "progress": 1 } });
     let mut cases: Vec<Case> = vec![
+        // The client may not have read on.
+        (
+            "fine_silent_in_events",
+            "hurried",
+            Legacy,
+            Answer::sse_messages([&progress]).then(Action::Wait(Duration::from_hours(1))),
+            "timeout",
+        ),
         // The client may have cancelled it.
         (
             "fine_events_end",
