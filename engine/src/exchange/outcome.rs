@@ -27,8 +27,10 @@ impl Exchange {
             None => conclude(forwarded, ending),
         };
         let learned = &forwarded.learned;
+        // An answer that was read along is here with its latest window, however slowly the client takes it.
+        let arrived = learned.latest.filter(|_| outcome.is_answer());
         let since = |then: UnixNanos| then.since(forwarded.started);
-        let took = since(learned.known.or(learned.latest).unwrap_or(now));
+        let took = since(learned.known.or(arrived).unwrap_or(now));
         let bytes = ending.result_bytes();
         let at = At {
             server: self.engine.policy.server(forwarded.server),
