@@ -20,6 +20,7 @@ mod read;
 mod resilience;
 mod shape;
 mod suggest;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -41,6 +42,7 @@ pub use quota::{
     Window,
 };
 pub use resilience::{Breaker, BreakerEach, Capability, ClientCapabilities, Loops, Ratio, Repeats, Sessions};
+pub use telemetry::{Arguments, Mask, Segment, Telemetry};
 pub use types::{
     Hold, Identity, Integrity, Jwt, Key, KeyId, Limits, Mode, Role, RoleId, Schemas, Server, ServerId,
     SubjectMatch, Team, TeamId, Tool, UnlistedTools, Unmatched,
@@ -65,6 +67,8 @@ pub struct Policy {
     team_names: Directory,
     rate_limit_service: Option<RateLimitService>,
     sessions: Sessions,
+    telemetry: Telemetry,
+    context_headers: bool,
     keys: Vec<Key>,
     key_names: Directory,
     digests: HashMap<[u8; 32], KeyId>,
@@ -278,6 +282,16 @@ impl Policy {
     /// How sessions and tasks are bound to keys.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// What metrics and records say about calls.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Whether forwarded requests carry the matched server, key, team and tool in `x-toolgate-*` headers.
+    pub fn context_headers(&self) -> bool {
+        self.context_headers
     }
 
     /// Where global limits are counted.

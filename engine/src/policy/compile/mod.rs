@@ -9,6 +9,7 @@ mod servers;
 mod service;
 mod settings;
 mod teams;
+mod telemetry;
 mod usage;
 mod vocabulary;
 mod window;
@@ -29,6 +30,7 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
     let mut servers = servers::compile(raw.servers, errors);
     let server_names = servers.list.iter().map(|server| &*server.name).collect();
     let roles = roles::compile(raw.roles, &server_names, errors);
+    let telemetry = telemetry::compile(raw.telemetry, &server_names, errors);
     let service = raw.rate_limit_service.0;
     let rate_limit_service = service.map(|service| service::compile(service, errors));
     let limits = usage::Context {
@@ -65,6 +67,8 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
         teams,
         rate_limit_service,
         sessions: resilience::sessions(raw.sessions, errors),
+        telemetry,
+        context_headers: raw.context_headers,
         keys: keys.list,
         digests: keys.digests,
         subjects: keys.subjects,

@@ -5,8 +5,10 @@
 //! a policy must never say something that is silently not done.
 
 mod resilience;
+mod telemetry;
 
 use resilience::{BREAKER, CLIENT_CAPABILITIES, LOOPS, SESSIONS, TOOL_BREAKER};
+use telemetry::TELEMETRY;
 
 /// What a value must look like.
 #[derive(Debug)]
@@ -84,6 +86,8 @@ const CAPABILITIES_OWNER: &str = "client capabilities belong to a server";
 const OF_CAPABILITIES: &str = "this is a field of \"clientCapabilities\"";
 const SESSIONS_OWNER: &str = "sessions belong to the whole policy, beside \"version\"";
 
+const OF_TELEMETRY: &str = "this is a field of \"telemetry\"";
+
 const TIMEOUT: Shape = Shape::Duration("a string with a unit, like \"15s\"");
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const MODE: Shape = one_of(&["enforce", "shadow"]);
@@ -106,6 +110,8 @@ pub(in crate::policy) static POLICY: Object = Object {
         field("keys", Shape::Map(&Shape::Object(&KEY))),
         field("rateLimitService", Shape::Object(&RATE_LIMIT_SERVICE)),
         field("sessions", Shape::Object(&SESSIONS)),
+        field("telemetry", Shape::Object(&TELEMETRY)),
+        field("contextHeaders", Shape::Bool),
     ],
     later: &["approvals"],
     elsewhere: &[
@@ -113,6 +119,9 @@ pub(in crate::policy) static POLICY: Object = Object {
         ("loops", LOOPS_OWNER),
         ("clientCapabilities", CAPABILITIES_OWNER),
         ("secretEnv", "this is a field of \"sessions\""),
+        ("perKey", OF_TELEMETRY),
+        ("mask", OF_TELEMETRY),
+        ("chains", OF_TELEMETRY),
         ("quotas", QUOTAS_OWNER),
         ("budget", BUDGET_OWNER),
         ("cost", COST),

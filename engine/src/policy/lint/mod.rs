@@ -2,6 +2,7 @@
 
 mod reach;
 mod resilience;
+mod telemetry;
 mod usage;
 
 use std::collections::HashSet;
@@ -29,6 +30,7 @@ pub fn lint(policy: &Policy, now: u64) -> Vec<Warning> {
     };
     lint.identity();
     lint.sessions();
+    lint.telemetry();
     for (_, server) in policy.servers() {
         lint.server(server);
         lint.breakers(server);

@@ -20,8 +20,10 @@ macro_rules! objects {
 }
 
 mod resilience;
+mod telemetry;
 
 pub(in crate::policy) use resilience::{Breaker, ClientCapabilities, Loops, Sessions, ToolBreaker};
+pub(in crate::policy) use telemetry::{Mask, Telemetry};
 
 objects! {
     /// What agents may do with MCP servers: the plugin configuration of the Toolgate filter.
@@ -73,6 +75,13 @@ objects! {
         /// How sessions and tasks are bound to the keys that began them.
         #[serde(default)]
         sessions: Sessions,
+        /// What metrics and records say about calls.
+        #[serde(default)]
+        telemetry: Telemetry,
+        /// Whether servers, and other filters of Envoy on the way to them, learn what was matched:
+        /// `x-toolgate-server`, `x-toolgate-key`, `x-toolgate-team` and `x-toolgate-tool`.
+        #[serde(default)]
+        context_headers: bool,
     }
 
     /// How a request names its key.

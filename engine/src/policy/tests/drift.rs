@@ -61,6 +61,9 @@ const COMPLETE: &str = r#"{
   },
   "rateLimitService": { "cluster": "ratelimit", "domain": "toolgate", "timeout": "50ms", "onError": "deny" },
   "sessions": { "secretEnv": "TOOLGATE_SESSION_SECRET" },
+  "telemetry": { "perKey": true, "arguments": "values", "mask": [ { "path": "/password" }, { "on": "docs/*", "path": "/customers/*/email" } ],
+                 "chains": true },
+  "contextHeaders": false,
   "approvals": { "publicKeys": ["ed25519:…"], "url": "https://approvals.example.com/r/{digest}" }
 }"#;
 
@@ -174,6 +177,8 @@ fn the_json_schema_judges_like_the_compiler() {
         r#"{"version":1,"identity":{"anonymous":"k"},"keys":{"k":{"loops":{"identicalCalls":1,"per":"7d","anyCall":{"limit":1000000,"per":"1s"}}}}}"#,
         r#"{"version":1,"sessions":{}}"#,
         r#"{"version":1,"sessions":{"secretEnv":"_aZ9"}}"#,
+        r#"{"version":1,"telemetry":{},"contextHeaders":true}"#,
+        r#"{"version":1,"telemetry":{"perKey":false,"arguments":"off","mask":[{"path":"/a~0b~1/*/"}],"chains":false}}"#,
     ] {
         assert!(judge(text), "{text}");
         super::compiled(text);
@@ -219,6 +224,13 @@ fn the_json_schema_judges_like_the_compiler() {
         r#"{"version":1,"keys":{"k":{"sha256":[],"loops":{"anyCall":{"limit":1000001,"per":"1m"}}}}}"#,
         r#"{"version":1,"sessions":{"secretEnv":"1A"}}"#,
         r#"{"version":1,"sessions":{"secretEnv":""}}"#,
+        r#"{"version":1,"telemetry":{"arguments":"masked"}}"#,
+        r#"{"version":1,"telemetry":{"mask":[{}]}}"#,
+        r#"{"version":1,"telemetry":{"mask":[{"path":""}]}}"#,
+        r#"{"version":1,"telemetry":{"mask":[{"path":"a/b"}]}}"#,
+        r#"{"version":1,"telemetry":{"mask":[{"path":"/a~2"}]}}"#,
+        r#"{"version":1,"telemetry":{"mask":[{"path":"/a~"}]}}"#,
+        r#"{"version":1,"contextHeaders":"yes"}"#,
         r#"{"version":1,"servers":{"d":{}}}"#,
         r#"{"version":1,"teams":{"t":{"budget":{}}}}"#,
         r#"{"version":1,"keys":{"k":{"sha256":["AB"]}}}"#,

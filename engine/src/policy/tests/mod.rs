@@ -9,6 +9,7 @@ mod good;
 mod lint;
 mod lint_resilience;
 mod resilience;
+mod telemetry;
 mod usage;
 
 use super::*;
