@@ -4,19 +4,23 @@ use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::{Value, json};
-use toolgate_engine::policy::{Policy, PolicyError, Scope, Warning, lint};
+use toolgate_engine::policy::{Policy, Scope, Warning, lint};
 
 use super::{Format, now};
 use crate::failure::{NO, Outcome};
-use crate::policy_file;
+use crate::policy_file::{self, PolicyFile, Problem};
 use crate::style::{BAD, GOOD, NOTE, PLACE};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Policies; each is checked on its own.
-    #[arg(required = true, value_name = "FILE")]
+    /// Policies; each is checked on its own ("-": standard input).
+    #[arg(required_unless_present = "parts", value_name = "FILE")]
     policies: Vec<PathBuf>,
+    /// A part of a policy that is written in several files: they are checked together.
+    #[arg(long = "policy", value_name = "FILE")]
+    parts: Vec<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -25,7 +29,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let reports = args
         .policies
         .iter()
-        .map(|path| Report::of(path))
+        .map(std::slice::from_ref)
+        .chain((!args.parts.is_empty()).then_some(args.parts.as_slice()))
+        .map(Report::of)
         .collect::<Outcome<Vec<_>>>()?;
     let valid = reports.iter().all(|report| report.errors.is_empty());
     let mut out = anstream::stdout().lock();
@@ -39,46 +45,79 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(if valid { 0 } else { NO })
 }
 
+/// What there is to say about one policy.
 struct Report<'a> {
-    path: &'a Path,
+    files: &'a [PathBuf],
     summary: String,
-    errors: Vec<PolicyError>,
-    warnings: Vec<Warning>,
+    errors: Vec<Problem>,
+    warnings: Vec<Placed>,
+}
+
+/// A warning, and which file it is about, if it is about one.
+#[derive(Serialize)]
+struct Placed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+    #[serde(flatten)]
+    warning: Warning,
 }
 
 impl<'a> Report<'a> {
-    fn of(path: &'a Path) -> Outcome<Self> {
-        let text = policy_file::read(path)?;
-        Ok(match Policy::compile(&text) {
-            Ok(policy) => Self {
-                path,
-                summary: summary(&policy),
+    fn of(files: &'a [PathBuf]) -> Outcome<Self> {
+        let parts = policy_file::read(files)?;
+        Ok(match PolicyFile::of(&parts) {
+            Ok(file) => Self {
+                files,
+                summary: summary(&file.policy),
                 errors: Vec::new(),
-                warnings: lint(&policy, now().seconds()),
+                warnings: warnings(&file),
             },
             Err(errors) => Self {
-                path,
+                files,
                 summary: String::new(),
-                errors: errors.0,
+                errors,
                 warnings: Vec::new(),
             },
         })
     }
 
     fn to_json(&self) -> Value {
-        json!({
-            "file": self.path,
+        let mut report = json!({
             "valid": self.errors.is_empty(),
             "errors": self.errors,
             "warnings": self.warnings,
-        })
+        });
+        match self.files {
+            [file] => report["file"] = json!(file),
+            parts => report["parts"] = json!(parts),
+        }
+        report
     }
+
+    /// The file that something is about, or all of them.
+    fn place(&self, file: Option<&PathBuf>) -> String {
+        let names = |files: &[PathBuf]| {
+            let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            names.join(", ")
+        };
+        file.map_or_else(|| names(self.files), |file| file.display().to_string())
+    }
+}
+
+fn warnings(file: &PolicyFile) -> Vec<Placed> {
+    lint(&file.policy, now().seconds())
+        .into_iter()
+        .map(|warning| Placed {
+            file: file.origins.of(&warning.pointer).map(Path::to_owned),
+            warning,
+        })
+        .collect()
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.path.display();
         for error in &self.errors {
+            let file = self.place(error.file.as_ref());
             let at = if error.pointer.is_empty() {
                 "(the whole document)"
             } else {
@@ -99,12 +138,15 @@ impl fmt::Display for Report<'_> {
                 writeln!(f, "    hint:    {hint}")?;
             }
         }
-        for Warning { pointer, message } in &self.warnings {
+        for Placed { file, warning } in &self.warnings {
+            let file = self.place(file.as_ref());
+            let Warning { pointer, message } = warning;
             writeln!(
                 f,
                 "{NOTE}warning{NOTE:#}: {file}: {PLACE}{pointer}{PLACE:#}: {message}"
             )?;
         }
+        let file = self.place(None);
         match self.errors.len() {
             0 => writeln!(f, "{GOOD}valid{GOOD:#}: {file}: {}", self.summary),
             errors => writeln!(f, "{file}: {}", counted(errors, "error")),

@@ -16,14 +16,13 @@ use crate::failure::{Failure, NO, Outcome};
 use crate::grants::Grants;
 use crate::limits::{self, Applied};
 use crate::nearest::nearest;
-use crate::policy_file::PolicyFile;
+use crate::policy_file::PolicyArgs;
 use crate::style::{BAD, DIM, GOOD, NOTE};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The policy.
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// The name of a key.
     #[arg(long, value_name = "NAME")]
     key: String,
@@ -38,7 +37,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let policy = PolicyFile::load(&args.policy)?.policy;
+    if args.policy.reads_stdin() && args.request.as_deref() == Some(Path::new("-")) {
+        return Err(Failure::usage("both --policy and --request are standard input")
+            .fix("name a file for one of them"));
+    }
+    let policy = args.policy.load()?.policy;
     let key = find_key(&policy, &args.key)?;
     let server = find_server(&policy, &args.server)?;
     let body = args.request.as_deref().map(read_request).transpose()?;

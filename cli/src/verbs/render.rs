@@ -11,7 +11,7 @@ use toolgate_engine::quota::Book;
 use super::proxy::{GOOD_SECRET, ProxyArgs, existing, parse_address, server_names, session_secret};
 use crate::envoy::{self, AccessLog, Setup};
 use crate::failure::{Failure, Outcome};
-use crate::policy_file::PolicyFile;
+use crate::policy_file::PolicyArgs;
 use crate::rate_limit;
 use crate::upstream;
 
@@ -49,9 +49,8 @@ struct Later {
 
 #[derive(Debug, clap::Args)]
 struct EnvoyArgs {
-    /// The policy.
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// The compiled filter, toolgate.wasm.
     #[arg(long, value_name = "FILE")]
     wasm: PathBuf,
@@ -73,9 +72,8 @@ struct EnvoyArgs {
 
 #[derive(Debug, clap::Args)]
 struct RatelimitArgs {
-    /// The policy.
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// The engine behind the service [default: the one that the policy names].
     #[arg(long, value_enum)]
     engine: Option<Engine>,
@@ -105,7 +103,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 fn envoy(args: &EnvoyArgs) -> Outcome {
     args.proxy.refuse_later()?;
-    let file = PolicyFile::load(&args.policy)?;
+    let file = args.policy.load()?;
     let policy = &file.policy;
     let upstreams = upstream::resolve(&args.upstreams, &server_names(policy))?;
     let jwt = args.proxy.jwt(policy)?;
@@ -142,7 +140,7 @@ fn access_log(args: &EnvoyArgs) -> Outcome<Vec<AccessLog>> {
 }
 
 fn ratelimit(args: &RatelimitArgs) -> Outcome {
-    let policy = PolicyFile::load(&args.policy)?.policy;
+    let policy = args.policy.load()?.policy;
     let Some(service) = policy.rate_limit_service() else {
         return Err(
             Failure::no("the policy has no rate limit service, so there is nothing to tell one")

@@ -15,14 +15,13 @@ use std::path::{Path, PathBuf};
 use super::proxy::{GOOD_SECRET, ProxyArgs, parse_address, server_names, session_secret};
 use crate::envoy::{self, AccessLog, Setup};
 use crate::failure::{Failure, Outcome};
-use crate::policy_file::PolicyFile;
+use crate::policy_file::PolicyArgs;
 use crate::upstream;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The policy.
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Where a server of the policy is; repeat a NAME to balance over several endpoints.
     #[arg(
         long = "upstream",
@@ -54,7 +53,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     args.proxy.refuse_later()?;
-    let file = PolicyFile::load(&args.policy)?;
+    let file = args.policy.load()?;
     let policy = &file.policy;
     // Envoy is a child of this process and has its environment.
     session_secret(policy).map_err(|why| Failure::usage(why).fix(GOOD_SECRET))?;

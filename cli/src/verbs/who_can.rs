@@ -1,7 +1,6 @@
 //! `who-can`: the keys that can call a tool, through which grant, and who is stopped by what.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use toolgate_engine::decide::{Access, item_access};
@@ -14,14 +13,13 @@ use super::explain::find_server;
 use super::{Format, now};
 use crate::failure::{Failure, NO, Outcome};
 use crate::limits::{self, Applied};
-use crate::policy_file::PolicyFile;
+use crate::policy_file::PolicyArgs;
 use crate::style::{BAD, DIM, GOOD, NOTE};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The policy.
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// The tool.
     #[arg(value_name = "SERVER/TOOL")]
     tool: String,
@@ -30,7 +28,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let policy = PolicyFile::load(&args.policy)?.policy;
+    let policy = args.policy.load()?.policy;
     let Some((server, tool)) = args.tool.split_once('/') else {
         return Err(
             Failure::usage(format!("{:?} is not a tool of a server", args.tool))
