@@ -7,6 +7,7 @@ mod envoy;
 mod failure;
 mod grants;
 mod limits;
+mod log;
 mod nearest;
 mod policy_file;
 mod rate_limit;

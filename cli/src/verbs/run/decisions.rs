@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::style::{BAD, DIM, GOOD, NOTE};
+use crate::style::{BAD, DIM, GOOD, NOTE, clean};
 
 /// The line for one record of the access log; `None` if it is not one.
 pub(super) fn line(record: &str) -> Option<String> {
@@ -103,15 +103,6 @@ fn what(text: &impl Fn(&str) -> Option<String>) -> String {
         Some(method) => format!("{method} {place}"),
         None => place,
     }
-}
-
-/// Names come from the wire: nothing in them may steer the terminal.
-fn clean(text: &str) -> String {
-    const SHOWN: usize = 200;
-    text.chars()
-        .take(SHOWN)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]
