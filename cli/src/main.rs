@@ -3,6 +3,7 @@
 //! Exit codes: 0 yes, 1 no, 2 the question was wrong.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod envoy;
 mod failure;
 mod grants;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use verbs::{check, explain, keygen, render, run, schema, who_can};
+use verbs::{audit as audit_verb, check, explain, keygen, render, run, schema, who_can};
 
 /// Govern MCP traffic behind Envoy: which tools exist for a key, and which calls may run.
 #[derive(Debug, Parser)]
@@ -48,6 +49,8 @@ enum Verb {
     Keygen(keygen::Args),
     /// Print configuration for a proxy, or for the rate limit service behind it.
     Render(render::Args),
+    /// Verify an access log.
+    Audit(audit_verb::Args),
     /// Print the policy's JSON Schema.
     Schema,
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Verb::WhoCan(args) => who_can::run(&args),
         Verb::Keygen(args) => keygen::run(&args),
         Verb::Render(args) => render::run(args),
+        Verb::Audit(args) => audit_verb::run(&args),
         Verb::Schema => schema::run(),
     };
     match outcome {

@@ -17,6 +17,8 @@ use std::path::PathBuf;
 
 pub(crate) use record::Record;
 
+use serde_json::{Value, json};
+
 use crate::failure::{Failure, Outcome};
 use crate::style::clean;
 use lines::Piece;
@@ -33,7 +35,7 @@ pub(crate) struct Logs {
 }
 
 /// A line of a log; [`Logs::name`] shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     file: u32,
     line: u64,
@@ -123,6 +125,17 @@ impl Damaged {
         if self.first.len() < NAMED {
             self.first.push(line());
         }
+    }
+}
+
+impl Damaged {
+    /// For programs.
+    pub(crate) fn to_json(&self) -> Value {
+        let named = self.first.iter();
+        let named: Vec<Value> = named
+            .map(|(place, why)| json!({ "place": place, "why": why }))
+            .collect();
+        json!({ "lines": self.lines, "first": named })
     }
 }
 

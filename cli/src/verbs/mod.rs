@@ -1,5 +1,6 @@
 //! One module per verb, each with its arguments and `run`.
 
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod keygen;
