@@ -9,6 +9,7 @@ mod failure;
 mod grants;
 mod limits;
 mod log;
+mod manifest;
 mod nearest;
 mod policy_file;
 mod rate_limit;

@@ -17,7 +17,7 @@ const MARGIN: u64 = 256 * 1024;
 pub(super) const STEP: u64 = 256 * 1024;
 
 /// Bytes that may be held per stream and direction.
-pub(super) fn limit(policy: &Policy) -> u64 {
+pub(crate) fn limit(policy: &Policy) -> u64 {
     let limits = policy.limits();
     let largest = u64::try_from(limits.request_bytes.max(limits.result_bytes)).unwrap_or(MAX_WINDOW);
     largest.saturating_add(MARGIN).min(MAX_WINDOW)
@@ -25,11 +25,11 @@ pub(super) fn limit(policy: &Policy) -> u64 {
 
 /// The window of one HTTP/2 stream. It is also what Envoy holds of it, in either direction: the default
 /// of 16 MiB would let one client make us hold 16 MiB for each of its streams.
-pub(super) fn stream_window(policy: &Policy) -> u64 {
+pub(crate) fn stream_window(policy: &Policy) -> u64 {
     limit(policy).clamp(MIN_WINDOW, MAX_WINDOW)
 }
 
 /// The window of one HTTP/2 connection: a few large bodies at a time.
-pub(super) fn connection_window(policy: &Policy) -> u64 {
+pub(crate) fn connection_window(policy: &Policy) -> u64 {
     (stream_window(policy) * 4).min(MAX_WINDOW)
 }

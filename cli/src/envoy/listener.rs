@@ -8,7 +8,7 @@ use super::{Setup, access_log, buffers, jwt, route, socket_address, tls, wasm};
 /// `limits.bodyTimeout`, in the filter.)
 const HEADERS_TIMEOUT: &str = "15s";
 /// Streams without any byte are ended after this. Server-sent event streams are silent for long.
-pub(super) const STREAM_IDLE: &str = "3600s";
+pub(crate) const STREAM_IDLE: &str = "3600s";
 
 /// The one listener.
 pub(super) fn listener(setup: &Setup<'_>) -> Value {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use toolgate_engine::telemetry::Family;
 
 /// `stats_config`. Envoy's own tags stay as they are.
-pub(super) fn stats_config() -> Value {
+pub(crate) fn stats_config() -> Value {
     let mut labels: Vec<&str> = Vec::new();
     for label in Family::ALL.into_iter().flat_map(Family::labels) {
         if !labels.contains(label) {

@@ -5,16 +5,16 @@
 //! <https://www.envoyproxy.io/docs/envoy/v1.36.0/api-v3/api>.
 
 mod access_log;
-mod buffers;
+pub(crate) mod buffers;
 mod cluster;
 mod jwt;
-mod listener;
-mod metrics;
+pub(crate) mod listener;
+pub(crate) mod metrics;
 mod rate_limit;
 mod route;
 mod text;
 mod tls;
-mod wasm;
+pub(crate) mod wasm;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use crate::upstream::Upstream;
 pub(crate) use access_log::AccessLog;
 pub(crate) use jwt::{Jwks, Jwt};
 pub(crate) use rate_limit::RateLimit;
-pub(crate) use text::to_text;
+pub(crate) use text::{Ordered, to_text};
 pub(crate) use tls::DownstreamTls;
 
 /// Everything the bootstrap depends on. All paths are absolute.

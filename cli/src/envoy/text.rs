@@ -5,14 +5,26 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 /// What a reader looks for first in an object; the rest follows by name.
-const FIRST: &[&str] = &["@type", "name", "root_id", "address", "domains", "match"];
+const FIRST: &[&str] = &[
+    "apiVersion",
+    "kind",
+    "metadata",
+    "@type",
+    "name",
+    "namespace",
+    "root_id",
+    "address",
+    "domains",
+    "match",
+];
 
 /// The document, indented, with a final line end.
 pub(crate) fn to_text(value: &Value) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(&Ordered(value)).map(|text| text + "\n")
 }
 
-struct Ordered<'a>(&'a Value);
+/// A document in the order in which people read it.
+pub(crate) struct Ordered<'a>(pub(crate) &'a Value);
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

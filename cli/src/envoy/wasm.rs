@@ -1,14 +1,25 @@
 //! The filter itself.
 
 use serde_json::{Value, json};
-use toolgate_engine::policy::Hold;
+use toolgate_engine::policy::{Hold, Policy};
 
 use super::Setup;
 
-const NAME: &str = "toolgate";
+/// What the filter, its VM and its root are called.
+pub(crate) const NAME: &str = "toolgate";
+/// The type of [`config`].
+pub(crate) const TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
 /// The filter, with the policy inline.
 pub(super) fn filter(setup: &Setup<'_>) -> Value {
+    let code = json!({ "local": { "filename": setup.wasm } });
+    json!({ "name": NAME, "typed_config": config(setup.policy, setup.document, &code) })
+}
+
+/// The filter's configuration with this policy, from its compiled form and its text, and with the module from `code`
+/// (an `AsyncDataSource`).
+/// <https://www.envoyproxy.io/docs/envoy/v1.36.0/api-v3/extensions/wasm/v3/wasm.proto>
+pub(crate) fn config(policy: &Policy, document: &str, code: &Value) -> Value {
     let mut config = json!({
         "name": NAME,
         "root_id": NAME,
@@ -18,25 +29,19 @@ pub(super) fn filter(setup: &Setup<'_>) -> Value {
         "vm_config": {
             "vm_id": NAME,
             "runtime": "envoy.wasm.runtime.v8",
-            "code": { "local": { "filename": setup.wasm } },
+            "code": code,
         },
         // Not a Struct: that would arrive as binary protobuf.
         "configuration": {
             "@type": "type.googleapis.com/google.protobuf.StringValue",
-            "value": setup.document,
+            "value": document,
         },
     });
-    if let Some(name) = &setup.policy.sessions().secret_env {
+    if let Some(name) = &policy.sessions().secret_env {
         config["vm_config"]["environment_variables"] = json!({ "host_env_keys": [name] });
     }
-    if setup.policy.hold() == Hold::Headers {
+    if policy.hold() == Hold::Headers {
         config["allow_on_headers_stop_iteration"] = json!(true);
     }
-    json!({
-        "name": NAME,
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": config,
-        },
-    })
+    json!({ "@type": TYPE, "config": config })
 }

@@ -1,5 +1,7 @@
 //! `render`: configuration for a proxy, or for the rate limit service behind it, on standard output.
 
+mod mesh;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,12 +31,12 @@ enum Target {
     Ecds(Later),
     #[command(hide = true)]
     Configmap(Later),
-    #[command(hide = true)]
-    Wasmplugin(Later),
-    #[command(hide = true)]
-    Envoyfilter(Later),
-    #[command(hide = true)]
-    EnvoyGateway(Later),
+    /// Istio's WasmPlugin.
+    Wasmplugin(mesh::IstioArgs),
+    /// Istio's EnvoyFilter, which can hold headers.
+    Envoyfilter(mesh::IstioArgs),
+    /// Envoy Gateway's EnvoyPatchPolicy, or EnvoyExtensionPolicy for "hold": "body".
+    EnvoyGateway(mesh::EnvoyGatewayArgs),
     /// The file of the rate limit service that counts limits with scope "global".
     Ratelimit(RatelimitArgs),
 }
@@ -93,9 +95,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         Target::Envoy(args) => return envoy(&args),
         Target::Ecds(_) => "ecds",
         Target::Configmap(_) => "configmap",
-        Target::Wasmplugin(_) => "wasmplugin",
-        Target::Envoyfilter(_) => "envoyfilter",
-        Target::EnvoyGateway(_) => "envoy-gateway",
+        Target::Wasmplugin(args) => return mesh::wasmplugin(&args),
+        Target::Envoyfilter(args) => return mesh::envoyfilter(&args),
+        Target::EnvoyGateway(args) => return mesh::envoy_gateway(&args),
         Target::Ratelimit(args) => return ratelimit(&args),
     };
     Err(Failure::usage(format!("render {later} is not supported yet")).fix("use render envoy"))
