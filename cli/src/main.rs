@@ -13,6 +13,7 @@ mod manifest;
 mod nearest;
 mod policy_file;
 mod rate_limit;
+mod rollout;
 mod style;
 mod upstream;
 mod verbs;

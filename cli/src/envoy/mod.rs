@@ -17,7 +17,7 @@ mod tls;
 pub(crate) mod wasm;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -37,6 +37,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) policy: &'a Policy,
     /// The policy as JSON text, for the filter.
     pub(crate) document: &'a str,
+    /// A directory from which Envoy gets the filter with its policy, instead of the bootstrap.
+    pub(crate) policy_file: Option<&'a Path>,
     /// The compiled filter.
     pub(crate) wasm: PathBuf,
     /// Where agents connect.
@@ -95,7 +97,7 @@ pub(crate) fn bootstrap(setup: &Setup<'_>) -> Value {
             .and_then(|jwt| jwt::cluster(jwt, setup.ca.as_deref())),
     );
     clusters.extend(setup.rate_limit.as_ref().map(rate_limit::cluster));
-    json!({
+    let mut bootstrap = json!({
         "admin": { "address": socket_address(setup.admin) },
         "stats_config": metrics::stats_config(),
         "static_resources": {
@@ -112,7 +114,12 @@ pub(crate) fn bootstrap(setup: &Setup<'_>) -> Value {
                 },
             }],
         },
-    })
+    });
+    if setup.policy_file.is_some() {
+        // What discovers anything says who it is.
+        bootstrap["node"] = json!({ "id": wasm::NAME, "cluster": wasm::NAME });
+    }
+    bootstrap
 }
 
 fn socket_address(address: SocketAddr) -> Value {

@@ -1,5 +1,7 @@
 //! Kubernetes manifests that carry the filter and its policy into a proxy that somebody else configures.
 
+mod configmap;
+mod ecds;
 mod envoy_gateway;
 mod envoyfilter;
 mod metadata;
@@ -11,6 +13,8 @@ mod yaml;
 
 use toolgate_engine::policy::Policy;
 
+pub(crate) use configmap::configmap;
+pub(crate) use ecds::{FILE as ECDS_FILE, ecds};
 pub(crate) use envoy_gateway::{EnvoyGateway, envoy_gateway};
 pub(crate) use envoyfilter::envoyfilter;
 pub(crate) use metadata::{Istio, Name, label};

@@ -13,6 +13,18 @@ use crate::envoy::{DownstreamTls, Jwks, Jwt, RateLimit};
 use crate::failure::{Failure, Outcome};
 use crate::upstream::{Endpoint, Upstream};
 
+/// Where the files are that Envoy reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// On this machine.
+    Here,
+    /// Where Envoy runs: nothing is known about them.
+    Elsewhere,
+}
+
+/// The bundle of trusted roots in Envoy's own images.
+const CONTAINER_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// What stands between agents and servers besides the filter.
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArgs {
@@ -37,21 +49,9 @@ pub(crate) struct ProxyArgs {
     /// Where limits with scope "global" are counted: a rate limit service (gRPC).
     #[arg(long, value_name = "HOST:PORT")]
     rate_limit_service: Option<String>,
-    /// Comes with a later version.
-    #[arg(long, hide = true, value_name = "DIR")]
-    policy_file: Option<PathBuf>,
 }
 
 impl ProxyArgs {
-    /// Refuses what is known and does not work yet: nothing is ignored silently.
-    pub(crate) fn refuse_later(&self) -> Outcome<()> {
-        if self.policy_file.is_some() {
-            return Err(Failure::usage("--policy-file is not supported yet")
-                .fix("leave it out: the policy goes inline into the bootstrap"));
-        }
-        Ok(())
-    }
-
     /// The rate limit service, under the name of the policy's cluster.
     pub(crate) fn rate_limit(&self, policy: &Policy) -> Outcome<Option<RateLimit>> {
         let service = policy.rate_limit_service();
@@ -89,18 +89,18 @@ impl ProxyArgs {
     }
 
     /// Certificate and key for the listener.
-    pub(crate) fn tls(&self) -> Outcome<Option<DownstreamTls>> {
+    pub(crate) fn tls(&self, files: Files) -> Outcome<Option<DownstreamTls>> {
         let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
             return Ok(None);
         };
         Ok(Some(DownstreamTls {
-            certificate: existing(certificate, "--tls-cert")?,
-            key: existing(key, "--tls-key")?,
+            certificate: files.file(certificate, "--tls-cert")?,
+            key: files.file(key, "--tls-key")?,
         }))
     }
 
     /// What `jwt_authn` is to verify.
-    pub(crate) fn jwt(&self, policy: &Policy) -> Outcome<Option<Jwt>> {
+    pub(crate) fn jwt(&self, policy: &Policy, files: Files) -> Outcome<Option<Jwt>> {
         let (Some(jwks), Some(issuer)) = (&self.jwks, &self.jwt_issuer) else {
             return Ok(None);
         };
@@ -112,20 +112,28 @@ impl ProxyArgs {
             );
         }
         Ok(Some(Jwt {
-            jwks: parse_jwks(jwks)?,
+            jwks: parse_jwks(jwks, files)?,
             issuer: issuer.clone(),
             audiences: self.jwt_audience.clone(),
         }))
     }
 
     /// The bundle of trusted roots, where anything is reached over TLS.
-    pub(crate) fn ca(&self, upstreams: &[Upstream], jwt: Option<&Jwt>) -> Outcome<Option<PathBuf>> {
+    pub(crate) fn ca(
+        &self,
+        upstreams: &[Upstream],
+        jwt: Option<&Jwt>,
+        files: Files,
+    ) -> Outcome<Option<PathBuf>> {
         if let Some(file) = &self.upstream_ca {
-            return existing(file, "--upstream-ca").map(Some);
+            return files.file(file, "--upstream-ca").map(Some);
         }
         let fetched = matches!(jwt, Some(Jwt { jwks: Jwks::Url(url, _), .. }) if url.scheme() == "https");
         if !fetched && !upstreams.iter().any(|upstream| upstream.tls) {
             return Ok(None);
+        }
+        if files == Files::Elsewhere {
+            return Ok(Some(CONTAINER_ROOTS.into()));
         }
         match openssl_probe::probe().cert_file {
             Some(bundle) => Ok(Some(bundle)),
@@ -158,6 +166,29 @@ pub(crate) fn session_secret(policy: &Policy) -> Result<(), String> {
 /// How to get a secret.
 pub(crate) const GOOD_SECRET: &str = "a good one: openssl rand -base64 32";
 
+impl Files {
+    /// The absolute path of a file, which must be there if it is here.
+    pub(crate) fn file(self, path: &Path, option: &str) -> Outcome<PathBuf> {
+        match self {
+            Self::Here => existing(path, option),
+            Self::Elsewhere => self.absolute(path, option),
+        }
+    }
+
+    /// The absolute path of what need not be there yet.
+    pub(crate) fn absolute(self, path: &Path, option: &str) -> Outcome<PathBuf> {
+        match self {
+            Self::Here => Ok(std::path::absolute(path)?),
+            Self::Elsewhere if path.is_absolute() => Ok(path.to_owned()),
+            Self::Elsewhere => Err(Failure::usage(format!(
+                "{option} {}: not an absolute path, and Envoy is elsewhere",
+                path.display()
+            ))
+            .fix("give the path that Envoy has")),
+        }
+    }
+}
+
 /// The absolute path of a file that must be there.
 pub(crate) fn existing(path: &Path, option: &str) -> Outcome<PathBuf> {
     match std::fs::File::open(path).and_then(|_| std::path::absolute(path)) {
@@ -180,10 +211,12 @@ pub(crate) fn server_names(policy: &Policy) -> Vec<&str> {
     policy.servers().map(|(_, server)| &*server.name).collect()
 }
 
-fn parse_jwks(text: &str) -> Outcome<Jwks> {
+fn parse_jwks(text: &str, files: Files) -> Outcome<Jwks> {
     if !text.contains("://") {
-        let path = existing(Path::new(text), "--jwks")?;
-        check_jwks(&path)?;
+        let path = files.file(Path::new(text), "--jwks")?;
+        if files == Files::Here {
+            check_jwks(&path)?;
+        }
         return Ok(Jwks::File(path));
     }
     let url = Url::parse(text).map_err(|error| Failure::usage(format!("--jwks {text}: {error}")))?;

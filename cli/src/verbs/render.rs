@@ -1,5 +1,6 @@
 //! `render`: configuration for a proxy, or for the rate limit service behind it, on standard output.
 
+mod files;
 mod mesh;
 
 use std::io::Write;
@@ -10,7 +11,7 @@ use clap::Subcommand;
 use toolgate_engine::policy::ServiceEngine;
 use toolgate_engine::quota::Book;
 
-use super::proxy::{GOOD_SECRET, ProxyArgs, existing, parse_address, server_names, session_secret};
+use super::proxy::{Files, GOOD_SECRET, ProxyArgs, parse_address, server_names, session_secret};
 use crate::envoy::{self, AccessLog, Setup};
 use crate::failure::{Failure, Outcome};
 use crate::policy_file::PolicyArgs;
@@ -27,10 +28,10 @@ pub(crate) struct Args {
 enum Target {
     /// A complete Envoy bootstrap: run it with `envoy -c FILE`.
     Envoy(Box<EnvoyArgs>),
-    #[command(hide = true)]
-    Ecds(Later),
-    #[command(hide = true)]
-    Configmap(Later),
+    /// Replace the policy in a directory that Envoy watches.
+    Ecds(files::EcdsArgs),
+    /// The policy as a ConfigMap, for a plain Envoy that mounts it.
+    Configmap(files::ConfigmapArgs),
     /// Istio's WasmPlugin.
     Wasmplugin(mesh::IstioArgs),
     /// Istio's EnvoyFilter, which can hold headers.
@@ -39,14 +40,6 @@ enum Target {
     EnvoyGateway(mesh::EnvoyGatewayArgs),
     /// The file of the rate limit service that counts limits with scope "global".
     Ratelimit(RatelimitArgs),
-}
-
-/// Known, and not there yet.
-#[derive(Debug, clap::Args)]
-#[command(disable_help_flag = true)]
-struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _rest: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,6 +61,13 @@ struct EnvoyArgs {
     /// Append one JSON line per request.
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
+    /// Write the policy into a directory that Envoy watches, instead of inlining it: render ecds replaces it there.
+    #[arg(long, value_name = "DIR")]
+    policy_file: Option<PathBuf>,
+    /// Files and directories are named as Envoy has them, on another machine or in a container: none is looked for or
+    /// written here.
+    #[arg(long)]
+    elsewhere: bool,
     #[command(flatten)]
     proxy: ProxyArgs,
 }
@@ -91,34 +91,39 @@ enum Engine {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let later = match args.target {
-        Target::Envoy(args) => return envoy(&args),
-        Target::Ecds(_) => "ecds",
-        Target::Configmap(_) => "configmap",
-        Target::Wasmplugin(args) => return mesh::wasmplugin(&args),
-        Target::Envoyfilter(args) => return mesh::envoyfilter(&args),
-        Target::EnvoyGateway(args) => return mesh::envoy_gateway(&args),
-        Target::Ratelimit(args) => return ratelimit(&args),
-    };
-    Err(Failure::usage(format!("render {later} is not supported yet")).fix("use render envoy"))
+    match args.target {
+        Target::Envoy(args) => envoy(&args),
+        Target::Ecds(args) => files::ecds(&args),
+        Target::Configmap(args) => files::configmap(&args),
+        Target::Wasmplugin(args) => mesh::wasmplugin(&args),
+        Target::Envoyfilter(args) => mesh::envoyfilter(&args),
+        Target::EnvoyGateway(args) => mesh::envoy_gateway(&args),
+        Target::Ratelimit(args) => ratelimit(&args),
+    }
 }
 
 fn envoy(args: &EnvoyArgs) -> Outcome {
-    args.proxy.refuse_later()?;
     let file = args.policy.load()?;
     let policy = &file.policy;
     let upstreams = upstream::resolve(&args.upstreams, &server_names(policy))?;
-    let jwt = args.proxy.jwt(policy)?;
+    let there = args.there();
+    let jwt = args.proxy.jwt(policy, there)?;
+    let policy_file = args
+        .policy_file
+        .as_deref()
+        .map(|path| there.absolute(path, "--policy-file"))
+        .transpose()?;
     let setup = Setup {
-        wasm: existing(&args.wasm, "--wasm")?,
+        wasm: there.file(&args.wasm, "--wasm")?,
         listen: args.listen,
         admin: args.admin,
-        ca: args.proxy.ca(&upstreams, jwt.as_ref())?,
-        tls: args.proxy.tls()?,
+        ca: args.proxy.ca(&upstreams, jwt.as_ref(), there)?,
+        tls: args.proxy.tls(there)?,
         rate_limit: args.proxy.rate_limit(policy)?,
-        access_logs: access_log(args)?,
+        access_logs: access_log(args, there)?,
         policy,
         document: &file.document,
+        policy_file: policy_file.as_deref(),
         upstreams,
         jwt,
     };
@@ -130,15 +135,43 @@ fn envoy(args: &EnvoyArgs) -> Outcome {
         anstream::eprintln!("warning: here, {why}; where Envoy starts it must be ({GOOD_SECRET})");
     }
     let text = envoy::to_text(&envoy::bootstrap(&setup)).map_err(|error| Failure::no(error.to_string()))?;
+    if let (Some(directory), Files::Here) = (&policy_file, there) {
+        files::write(&file, &setup.wasm, directory)?;
+    }
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(0)
 }
 
-fn access_log(args: &EnvoyArgs) -> Outcome<Vec<AccessLog>> {
+impl EnvoyArgs {
+    fn there(&self) -> Files {
+        if self.elsewhere {
+            Files::Elsewhere
+        } else {
+            Files::Here
+        }
+    }
+}
+
+/// What `kubectl apply` keeps of an object in an annotation of it, and how large annotations may be.
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set>
+const ANNOTATIONS: usize = 256 * 1024;
+
+/// Warns of an object that `kubectl apply` cannot apply in its usual way.
+fn warn_of_size(object: &serde_json::Value) {
+    let bytes = object.to_string().len();
+    if bytes > ANNOTATIONS {
+        let kind = object["kind"].as_str().unwrap_or("object");
+        anstream::eprintln!(
+            "warning: the {kind} has {bytes} bytes, too many for kubectl apply: use kubectl apply --server-side"
+        );
+    }
+}
+
+fn access_log(args: &EnvoyArgs, there: Files) -> Outcome<Vec<AccessLog>> {
     let Some(path) = &args.access_log else {
         return Ok(Vec::new());
     };
-    Ok(vec![AccessLog::File(std::path::absolute(path)?)])
+    Ok(vec![AccessLog::File(there.absolute(path, "--access-log")?)])
 }
 
 fn ratelimit(args: &RatelimitArgs) -> Outcome {

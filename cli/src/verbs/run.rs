@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::proxy::{GOOD_SECRET, ProxyArgs, parse_address, server_names, session_secret};
+use super::proxy::{Files, GOOD_SECRET, ProxyArgs, parse_address, server_names, session_secret};
 use crate::envoy::{self, AccessLog, Setup};
 use crate::failure::{Failure, Outcome};
 use crate::policy_file::PolicyArgs;
@@ -52,7 +52,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    args.proxy.refuse_later()?;
     let file = args.policy.load()?;
     let policy = &file.policy;
     // Envoy is a child of this process and has its environment.
@@ -64,18 +63,19 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let upstreams = upstream::resolve(&arguments, &names)?;
     let program = find::envoy(args.envoy.as_deref())?;
-    let jwt = args.proxy.jwt(policy)?;
+    let jwt = args.proxy.jwt(policy, Files::Here)?;
     let admin = free_port()?;
     let setup = Setup {
         wasm: find::wasm(args.wasm.as_deref())?,
         listen: args.listen,
         admin,
-        ca: args.proxy.ca(&upstreams, jwt.as_ref())?,
-        tls: args.proxy.tls()?,
+        ca: args.proxy.ca(&upstreams, jwt.as_ref(), Files::Here)?,
+        tls: args.proxy.tls(Files::Here)?,
         rate_limit: args.proxy.rate_limit(policy)?,
         access_logs: access_logs(args.access_log.as_deref())?,
         policy,
         document: &file.document,
+        policy_file: None,
         upstreams,
         jwt,
     };

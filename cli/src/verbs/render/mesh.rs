@@ -8,9 +8,6 @@ use crate::failure::{Failure, Outcome};
 use crate::manifest::{self, Delivery, EnvoyGateway, Istio, Module, Name, Rendered};
 use crate::policy_file::PolicyArgs;
 
-/// What `kubectl apply` keeps of an object beside it, and how large that may be.
-/// <https://kubernetes.io/docs/reference/kubectl/generated/kubectl_apply/>
-const ANNOTATIONS: usize = 256 * 1024;
 /// What etcd takes in one request, by default. <https://etcd.io/docs/v3.6/dev-guide/limit/>
 const OBJECT: usize = 1536 * 1024;
 
@@ -143,11 +140,7 @@ fn fits(rendered: &Rendered) -> Outcome<()> {
             ))
             .fix("deliver fewer keys or servers per gateway; a plain Envoy takes larger policies from a file (render ecds)"));
         }
-        if bytes > ANNOTATIONS {
-            anstream::eprintln!(
-                "warning: the {kind} has {bytes} bytes, too many for kubectl apply: use kubectl apply --server-side"
-            );
-        }
+        super::warn_of_size(document);
     }
     Ok(())
 }
