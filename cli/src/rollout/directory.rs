@@ -224,13 +224,12 @@ mod tests {
         let text = |writer: usize| format!("{writer}").repeat(100_000);
         replace(directory, "ecds.json", &text(0)).unwrap();
         thread::scope(|scope| {
-            let writers: Vec<_> = (1..5)
-                .map(|writer| {
-                    scope.spawn(move || {
-                        (0..25).for_each(|_| drop(replace(directory, "ecds.json", &text(writer)).unwrap()))
-                    })
-                })
-                .collect();
+            let write = move |writer: usize| {
+                for _ in 0..25 {
+                    assert!(replace(directory, "ecds.json", &text(writer)).is_ok());
+                }
+            };
+            let writers: Vec<_> = (1..5).map(|writer| scope.spawn(move || write(writer))).collect();
             while writers.iter().any(|writer| !writer.is_finished()) {
                 // The directory may go between the steps of a look-up, as it may with Kubernetes; never half a file.
                 if let Ok(seen) = fs::read_to_string(directory.join("ecds.json")) {
