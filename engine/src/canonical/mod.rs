@@ -35,11 +35,29 @@ pub fn digest(arguments: Option<Value<'_>>, extras: &[(&str, Value<'_>)]) -> [u8
 
 /// Appends the canonical form of a value: at most about five times as long as its text (`1e20`).
 pub fn write(value: Value<'_>, out: &mut Vec<u8>) {
+    write_with(value, Integers::AsTheyCome, out);
+}
+
+/// Appends RFC 8785's own form, in which every number is a double. (One that overflows a double has none, and is written
+/// as it came.)
+pub fn write_rounded(value: Value<'_>, out: &mut Vec<u8>) {
+    write_with(value, Integers::Rounded, out);
+}
+
+/// What becomes of integers that a double does not hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Integers {
+    AsTheyCome,
+    Rounded,
+}
+
+fn write_with(value: Value<'_>, integers: Integers, out: &mut Vec<u8>) {
     let text = value.raw();
     let bytes = text.as_bytes();
     out.reserve(bytes.len());
     let mut writer = Writer {
         out,
+        integers,
         open: Vec::new(),
         members: Vec::new(),
         scratch: Vec::new(),
@@ -78,6 +96,7 @@ pub fn write(value: Value<'_>, out: &mut Vec<u8>) {
 /// Writes values as they come, and puts the members of each object in order at its end.
 struct Writer<'o, 'a> {
     out: &'o mut Vec<u8>,
+    integers: Integers,
     /// The objects and arrays that are open.
     open: Vec<Open>,
     /// The members of all objects that are open.
@@ -209,7 +228,11 @@ impl<'a> Writer<'_, 'a> {
         }
         let number = Number::new(token);
         // A safe integer is its own canonical form, but for -0.
-        let double = if number.is_integer_token() && token != "-0" {
+        let kept = match self.integers {
+            Integers::AsTheyCome => number.is_integer_token(),
+            Integers::Rounded => number.is_safe_integer(),
+        };
+        let double = if kept && token != "-0" {
             None
         } else {
             number.as_f64()

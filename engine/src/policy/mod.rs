@@ -12,6 +12,7 @@ mod duration;
 mod error;
 mod fields;
 mod glob;
+mod hash;
 mod lint;
 mod places;
 mod quota;
@@ -36,6 +37,7 @@ use places::Places;
 
 pub use error::{PolicyError, PolicyErrors};
 pub use glob::{Glob, GlobSet};
+pub use hash::PolicyHash;
 pub use lint::{Warning, lint};
 pub use quota::{
     Allowance, Budget, Cost, Each, Micros, OnError, Period, Quota, RateLimitService, Scope, ServiceEngine,
@@ -52,6 +54,7 @@ pub use types::{
 #[derive(Debug)]
 pub struct Policy {
     mode: Mode,
+    hash: PolicyHash,
     hold: Hold,
     unmatched: Unmatched,
     decision_header: bool,
@@ -79,11 +82,16 @@ pub struct Policy {
 impl Policy {
     /// Compiles a policy document, or reports everything that is wrong with it.
     pub fn compile(text: &[u8]) -> Result<Policy, PolicyErrors> {
-        let (raw, mut errors) = read::read(text)?;
+        let (raw, hash, mut errors) = read::read(text)?;
         let mut further = Errors::default();
-        let policy = compile::compile(raw, &mut further);
+        let policy = compile::compile(raw, hash, &mut further);
         errors.add_unrelated(further);
         errors.into_result(policy)
+    }
+
+    /// Which policy this is, wherever it has travelled.
+    pub fn hash(&self) -> &PolicyHash {
+        &self.hash
     }
 
     /// The mode, unless a key or a role has its own.

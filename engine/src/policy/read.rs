@@ -4,6 +4,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::error::{At, Errors, PolicyError, PolicyErrors, quoted};
+use super::hash::PolicyHash;
 use super::shape::LongNumbers;
 use super::{raw, shape};
 use crate::json::{self, ErrorKind};
@@ -16,15 +17,19 @@ const LIMITS: json::Limits = json::Limits {
 
 /// Reads the document, repaired where its shape is wrong. Fails if the errors leave too little to
 /// say anything more about.
-pub(super) fn read(text: &[u8]) -> Result<(raw::Policy, Errors), PolicyErrors> {
+pub(super) fn read(text: &[u8]) -> Result<(raw::Policy, PolicyHash, Errors), PolicyErrors> {
     let mut errors = Errors::default();
-    let (mut document, numbers) = parse(text)?;
+    let Parsed {
+        mut document,
+        numbers,
+        hash,
+    } = parse(text)?;
     shape::check(&mut document, &numbers, &mut errors);
     if errors.iter().any(leaves_a_gap) {
         return Err(errors.into_errors());
     }
     match raw::Policy::deserialize(document) {
-        Ok(raw) => Ok((raw, errors)),
+        Ok(raw) => Ok((raw, hash, errors)),
         // The shape check knows every type that the raw policy has; if ever it does not, this says so.
         Err(error) => {
             errors.add(PolicyError::new(&At::Root, format!("not a policy: {error}")));
@@ -55,8 +60,14 @@ fn leaves_a_gap(error: &PolicyError) -> bool {
     }
 }
 
-/// The document, and those of its numbers that only their text tells exactly.
-fn parse(text: &[u8]) -> Result<(Value, LongNumbers), PolicyErrors> {
+struct Parsed {
+    document: Value,
+    /// Those of its numbers that only their text tells exactly.
+    numbers: LongNumbers,
+    hash: PolicyHash,
+}
+
+fn parse(text: &[u8]) -> Result<Parsed, PolicyErrors> {
     let strict = json::parse(text, &LIMITS).map_err(|error| {
         let problem = format!("not JSON as it is accepted here: {}", error.kind);
         let key = (error.kind == ErrorKind::DuplicateKey)
@@ -76,7 +87,11 @@ fn parse(text: &[u8]) -> Result<(Value, LongNumbers), PolicyErrors> {
     {
         collect(strict, &At::Root, &mut numbers);
     }
-    Ok((document, numbers))
+    Ok(Parsed {
+        document,
+        numbers,
+        hash: PolicyHash::of(strict),
+    })
 }
 
 /// A float gives back every number that is written with this many digits.

@@ -15,12 +15,12 @@ mod vocabulary;
 mod window;
 
 use super::error::{At, Errors, PolicyError};
-use super::{Directory, Policy, raw};
+use super::{Directory, Policy, PolicyHash, raw};
 
 /// Compiles what the document says, reporting everything that cannot be meant.
 ///
 /// Always returns a policy; with errors, it must not be used.
-pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
+pub(super) fn compile(raw: raw::Policy, hash: PolicyHash, errors: &mut Errors) -> Policy {
     let root = At::Root;
     if raw.version != 1 {
         let error = PolicyError::new(&root.member("version"), "unknown version of the policy format");
@@ -51,6 +51,7 @@ pub(super) fn compile(raw: raw::Policy, errors: &mut Errors) -> Policy {
     vocabulary::fill(&mut servers.list, &roles, &teams, &keys.list);
     Policy {
         mode: raw.mode,
+        hash,
         hold: raw.hold,
         unmatched: raw.unmatched,
         decision_header: raw.decision_header,

@@ -6,6 +6,7 @@ mod bad_resilience;
 mod bad_usage;
 mod drift;
 mod good;
+mod hash;
 mod lint;
 mod lint_resilience;
 mod resilience;
