@@ -20,6 +20,7 @@ pub mod deadlines;
 pub mod ending;
 pub mod exported;
 pub mod host;
+pub mod in_force;
 pub mod judge;
 pub mod jwt;
 pub mod metrics;

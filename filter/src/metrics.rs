@@ -3,14 +3,22 @@
 //! A metric is defined when it is first used. Its name has the labels in it, as Graphite writes tags:
 //! `toolgate_budget_spent_micros;owner=key;name=alice;per=day;scope=local`, and Envoy's `stats_tags` take them out again.
 //! What Envoy knows of a metric, it knows for the whole process; only the numbers that stand for names are a VM's own.
+//!
+//! Names are long, and a call is counted in several metrics. So the number of a series is looked up by what the series is
+//! made of, which costs no more than a few words; its name is written, and looked up, when a policy uses it first.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use toolgate_engine::telemetry::{Kind, Measure};
+use foldhash::fast::FixedState;
+use toolgate_engine::telemetry::{Kind, Measure, Series};
 
-use crate::host::{Host, HostResult, Level};
+use crate::host::{Host, HostResult, HostStatus, Level};
+
+/// The numbers of the series that a policy has used. They end with it: a series holds names of its policy.
+#[derive(Debug, Default)]
+pub struct Ids(RefCell<HashMap<Series, u32, FixedState>>);
 
 /// The metrics that a VM has used.
 #[derive(Debug, Default)]
@@ -28,18 +36,63 @@ thread_local! {
 }
 
 /// Adds to Envoy's counters, sets its gauges and fills its histograms. A failure costs a log line, once, and nothing else.
-pub fn report(host: &impl Host, measures: &[Measure]) {
+pub fn report(host: &impl Host, ids: &Ids, measures: &[Measure]) {
     if measures.is_empty() {
         return;
     }
-    // Never re-entered: the host does not call back from here.
-    METRICS.with(|metrics| {
-        if let Ok(mut metrics) = metrics.try_borrow_mut() {
-            for measure in measures {
-                metrics.report(host, measure);
-            }
+    // Neither is ever borrowed twice: the host does not call back from here.
+    let Ok(mut ids) = ids.0.try_borrow_mut() else {
+        return;
+    };
+    for measure in measures {
+        let outcome = match ids.get(measure.series()) {
+            Some(id) => give(host, *id, measure),
+            None => define(host, measure).and_then(|id| {
+                ids.insert(measure.series().clone(), id);
+                give(host, id, measure)
+            }),
+        };
+        if let Err(status) = outcome {
+            complain(host, measure, status);
         }
+    }
+}
+
+/// The same for what is said only now and then.
+pub fn report_once(host: &impl Host, measures: &[Measure]) {
+    for measure in measures {
+        if let Err(status) = define(host, measure).and_then(|id| give(host, id, measure)) {
+            complain(host, measure, status);
+        }
+    }
+}
+
+fn give(host: &impl Host, id: u32, measure: &Measure) -> HostResult<()> {
+    match measure.family().kind() {
+        Kind::Counter => host.increment_metric(id, measure.value()),
+        Kind::Gauge | Kind::Histogram => host.record_metric(id, measure.value()),
+    }
+}
+
+/// The number of a series that the policy has not used.
+fn define(host: &impl Host, measure: &Measure) -> HostResult<u32> {
+    METRICS.with(|metrics| match metrics.try_borrow_mut() {
+        Ok(mut metrics) => metrics.id(host, measure),
+        Err(_) => Err(HostStatus::INTERNAL_FAILURE),
+    })
+}
+
+fn complain(host: &impl Host, measure: &Measure, status: HostStatus) {
+    let first = METRICS.with(|metrics| match metrics.try_borrow_mut() {
+        Ok(mut metrics) => !std::mem::replace(&mut metrics.failure_logged, true),
+        Err(_) => false,
     });
+    if first {
+        let mut name = String::new();
+        write_name(measure, &mut name);
+        let text = format!("toolgate: metric {name} failed ({status:?})");
+        host.log(Level::Warn, &text);
+    }
 }
 
 /// Forgets which metrics are defined, as a new VM has not defined any.
@@ -49,31 +102,14 @@ pub(crate) fn forget() {
 }
 
 impl Metrics {
-    fn report(&mut self, host: &impl Host, measure: &Measure) {
-        let Err(status) = self.try_report(host, measure) else {
-            return;
-        };
-        if !std::mem::replace(&mut self.failure_logged, true) {
-            let text = format!("toolgate: metric {} failed ({status:?})", self.name);
-            host.log(Level::Warn, &text);
-        }
-    }
-
-    fn try_report(&mut self, host: &impl Host, measure: &Measure) -> HostResult<()> {
-        let kind = measure.family().kind();
+    fn id(&mut self, host: &impl Host, measure: &Measure) -> HostResult<u32> {
         write_name(measure, &mut self.name);
-        let id = match self.ids.get(&self.name) {
-            Some(id) => *id,
-            None => {
-                let id = host.define_metric(kind, &self.name)?;
-                self.ids.insert(self.name.clone(), id);
-                id
-            }
-        };
-        match kind {
-            Kind::Counter => host.increment_metric(id, measure.value()),
-            Kind::Gauge | Kind::Histogram => host.record_metric(id, measure.value()),
+        if let Some(id) = self.ids.get(&self.name) {
+            return Ok(*id);
         }
+        let id = host.define_metric(measure.family().kind(), &self.name)?;
+        self.ids.insert(self.name.clone(), id);
+        Ok(id)
     }
 }
 

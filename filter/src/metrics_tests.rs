@@ -1,4 +1,4 @@
-//! What Envoy's metrics say of calls under limits: a policy in force, streams, and a scripted Envoy.
+//! What Envoy's metrics say of calls: a policy in force, streams, and a scripted Envoy.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,7 +29,9 @@ fn plugin(host: &FakeHost, name: &str, global: bool) -> Plugin {
     forget();
     host.state_mut().configuration = policy.to_string().into_bytes();
     host.state_mut().wall = 1_795_178_096_000_000_000;
-    Plugin::configure(host, 1).unwrap_or_else(|| panic!("{}", host.logged()))
+    let plugin = Plugin::configure(host, 1).unwrap_or_else(|| panic!("{}", host.logged()));
+    host.state_mut().calls.clear();
+    plugin
 }
 
 fn call(host: &FakeHost, plugin: &Plugin, tool: &str) -> (Flow, Rc<RefCell<Stream<FakeHost, Exchange>>>) {
@@ -55,7 +57,24 @@ fn call(host: &FakeHost, plugin: &Plugin, tool: &str) -> (Flow, Rc<RefCell<Strea
 }
 
 fn metrics(host: &FakeHost) -> Value {
-    json!(host.state().metrics)
+    let state = host.state();
+    let of_limits = state.metrics.iter().filter(|(name, _)| !of_verdicts(name));
+    of_limits
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect()
+}
+
+/// Every call tells its verdict, and every policy that it is in force.
+fn of_verdicts(name: &str) -> bool {
+    ["calls_total", "key_calls_total", "policy_"]
+        .iter()
+        .any(|family| name.starts_with(&format!("toolgate_{family}")))
+}
+
+fn defined(host: &FakeHost) -> Vec<(Kind, String)> {
+    let state = host.state();
+    let of_limits = state.defined.iter().filter(|(_, name)| !of_verdicts(name));
+    of_limits.cloned().collect()
 }
 
 fn host_calls(host: &FakeHost) -> Vec<&'static str> {
@@ -80,9 +99,15 @@ fn a_gauge_is_defined_once_and_set_after_each_charge() {
         assert_eq!(metrics(&host), json!({ spent: micros, limit: 2_000_000 }));
     }
     let gauges = [(Kind::Gauge, limit.to_owned()), (Kind::Gauge, spent.to_owned())];
-    assert_eq!(host.state().defined, gauges);
-    let (define, record) = ("define_metric", "record_metric");
-    assert_eq!(host_calls(&host), [define, record, define, record, record]);
+    assert_eq!(defined(&host), gauges);
+    let (define, record, increment) = ("define_metric", "record_metric", "increment_metric");
+    let first = [
+        define, record, define, record, define, increment, define, increment,
+    ];
+    assert_eq!(
+        host_calls(&host),
+        [&first[..], &[record, increment, increment]].concat()
+    );
     // It never reached a server.
     let (_, stream) = call(&host, &plugin, "half");
     assert_eq!(metrics(&host)[spent], 1_500_000);
@@ -96,14 +121,14 @@ fn a_new_policy_in_the_same_vm_goes_on_with_the_same_metrics() {
     let host = FakeHost::default();
     let first = plugin(&host, "alice", false);
     assert_eq!(call(&host, &first, "half").0, Flow::Continue);
+    let before = host_calls(&host).len();
     let second = Plugin::configure(&host, 2).unwrap();
+    let policy_calls = host_calls(&host).len() - before;
     assert_eq!(call(&host, &second, "half").0, Flow::Continue);
-    assert_eq!(host.state().defined.len(), 2);
-    assert_eq!(
-        host_calls(&host).len(),
-        6,
-        "the limit was said again: it could be another"
-    );
+    assert_eq!(defined(&host).len(), 2);
+    // Each of four was defined; the second time, so many are told, the limit too: it could be another.
+    let told = host_calls(&host).len() - policy_calls;
+    assert_eq!(told, 8 + 4);
 }
 
 #[test]
@@ -116,10 +141,17 @@ fn what_came_of_a_call_is_measured_at_its_end() {
     for calls in [1, 2] {
         let (flow, stream) = call(&host, &plugin, "free");
         assert_eq!(flow, Flow::Continue);
-        // Three of the first, each of which was also defined; what costs nothing says nothing before its end.
-        assert_eq!(host_calls(&host).len(), (calls - 1) * 6);
+        // What costs nothing says its verdict, and nothing else before its end.
+        let told = ["define_metric", "increment_metric"].repeat(2);
+        let told = if calls == 1 {
+            &told[..]
+        } else {
+            &["increment_metric"; 2]
+        };
+        assert_eq!(host_calls(&host), told);
         host.state_mut().wall += 7_000_000;
         stream.borrow_mut().done();
+        host.state_mut().calls.clear();
         assert_eq!(
             metrics(&host),
             json!({ results: calls, duration.as_str(): calls, bytes.as_str(): calls })
@@ -131,12 +163,39 @@ fn what_came_of_a_call_is_measured_at_its_end() {
         values.map(|(_, value)| *value).collect::<Vec<_>>()
     };
     assert_eq!((of(&duration), of(&bytes)), (vec![7, 7], vec![0, 0]));
-    let histograms = state.defined.iter().filter(|(kind, _)| *kind == Kind::Histogram);
+    drop(state);
+    let defined = defined(&host);
+    let histograms = defined.iter().filter(|(kind, _)| *kind == Kind::Histogram);
     assert_eq!(
-        (state.defined.len(), histograms.count()),
+        (defined.len(), histograms.count()),
         (3, 2),
         "each is defined once"
     );
+}
+
+#[test]
+fn verdicts_are_counted_when_they_are_carried_out() {
+    let host = FakeHost::default();
+    let plugin = plugin(&host, "alice", false);
+    let count = |server: &str, reason: &str| {
+        let name = format!("toolgate_calls_total{server};reason={reason};mode=enforce");
+        host.state().metrics.get(&name).copied().unwrap_or_default()
+    };
+    let (_, mut stream) = call(&host, &plugin, "half");
+    stream.borrow_mut().done();
+    stream = call(&host, &plugin, "a;server=evil").1;
+    stream.borrow_mut().done();
+    assert_eq!(count(";server=docs;tool=half", "allowed"), 1);
+    assert_eq!(count(";server=docs;tool=other", "allowed"), 1);
+    // Refused by its head, by its size, and by the time it takes.
+    let paths = [(":method", "POST"), (":path", "/nowhere")];
+    let lines = paths.map(|(name, value)| (name.into(), value.into()));
+    host.state_mut().heads.insert(false, Some(lines.to_vec()));
+    stream = plugin.stream(host.clone(), 8);
+    assert_eq!(stream.borrow_mut().request_headers(true), Flow::Pause);
+    assert_eq!(count("", "hidden"), 1);
+    stream.borrow_mut().done();
+    assert_eq!(count("", "hidden"), 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use toolgate_engine::policy::{Policy, PolicyErrors};
 
 use crate::deadlines;
 use crate::host::{Host, Level};
+use crate::in_force;
 use crate::jwt::JwtClaims;
 use crate::secrets;
 use crate::stream::{Settings, Stream};
@@ -21,9 +22,18 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Reads and compiles the plugin configuration of the root context `root_id` and starts the ticks. On failure the
-    /// log says why, and nothing of the bad policy is kept: Envoy goes on with the previous one, or refuses to start.
+    /// Reads and compiles the plugin configuration of the root context `root_id` and starts the ticks. On failure log and
+    /// metrics say so, and nothing of the bad policy is kept: Envoy goes on with the previous one, or refuses to start.
     pub fn configure(host: &impl Host, root_id: u32) -> Option<Plugin> {
+        let plugin = Plugin::read(host, root_id);
+        match &plugin {
+            Some(plugin) => in_force::accepted(host, plugin.engine.policy().hash()),
+            None => in_force::refused(host),
+        }
+        plugin
+    }
+
+    fn read(host: &impl Host, root_id: u32) -> Option<Plugin> {
         let text = match host.configuration() {
             Ok(text) => text,
             Err(status) => {
@@ -73,6 +83,12 @@ impl Plugin {
         })
     }
 
+    /// Which policy it is.
+    #[cfg(test)]
+    pub(crate) fn hash(&self) -> &str {
+        self.engine.policy().hash().as_str()
+    }
+
     /// A stream under this policy.
     pub fn stream<H: Host + 'static>(&self, host: H, context_id: u32) -> StreamCell<H> {
         let exchange = Exchange::new(Rc::clone(&self.engine));
@@ -104,6 +120,7 @@ mod tests {
     use crate::testing::FakeHost;
 
     fn host(policy: &str) -> FakeHost {
+        crate::metrics::forget();
         let host = FakeHost::default();
         host.state_mut().configuration = policy.as_bytes().to_vec();
         host

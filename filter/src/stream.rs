@@ -54,6 +54,8 @@ pub struct Settings {
     pub root_id: u32,
     /// A body callback came while a head was held: the host has `allow_on_headers_stop_iteration`.
     pub body_callback_seen: Cell<bool>,
+    /// The numbers of metrics.
+    pub metrics: metrics::Ids,
     /// A failure to export the record was logged.
     pub export_failure_logged: Cell<bool>,
 }
@@ -256,7 +258,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
 
     /// Takes to Envoy's metrics what the verdict has measured.
     fn measure(&mut self) {
-        metrics::report(&self.host, &self.judge.take_measures());
+        metrics::report(&self.host, &self.settings.metrics, &self.judge.take_measures());
     }
 
     fn apply(&self, direction: Direction, edits: &[HeaderEdit]) -> Result<(), Fault> {
@@ -288,6 +290,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     /// Answers the client instead of whatever else would have gone out; nothing more goes on.
     fn reply(&mut self, direction: Direction, reply: &LocalReply) -> Flow {
         deadlines::forget(self.context_id);
+        self.measure();
         self.export();
         self.request = RequestPhase::Stopped;
         let details = format!("toolgate_{}", self.judge.reason());

@@ -1,12 +1,11 @@
 //! The end of an exchange: what came of it, and what is settled.
 
-use std::time::Duration;
-
 use super::tasks;
 use super::{Cause, Ending, Exchange, Forwarded, State, UnixNanos};
 use crate::mcp::revision::Era;
 use crate::outcome::Outcome;
 use crate::store::Store;
+use crate::telemetry::At;
 
 impl Exchange {
     /// Whether [`Exchange::finish`] has something to do: then it must be called when the exchange ends.
@@ -37,9 +36,9 @@ impl Exchange {
         now: UnixNanos,
     ) {
         let learned = self.learn_ending(forwarded, ending, now);
-        forwarded.excused = learned.is_some_and(|(outcome, _)| is_excused(forwarded, outcome, ending));
-        let (outcome, took) = learned.map_or((None, Duration::ZERO), |(outcome, took)| (Some(outcome), took));
-        self.report(forwarded, outcome, took, store, now);
+        let outcome = learned.map(|(outcome, _)| outcome);
+        let says = learned.filter(|(outcome, _)| !is_excused(forwarded, *outcome, ending));
+        self.report(forwarded, says, store, now);
         let Some(charged) = forwarded.charged.take() else {
             return;
         };
@@ -51,6 +50,22 @@ impl Exchange {
             }
             _ => self.settle(&charged, ending, store, now),
         }
+        self.measure_cost(forwarded);
+    }
+
+    /// Has measured what the record says that it has cost, now that this is final.
+    fn measure_cost(&mut self, forwarded: &Forwarded) {
+        let policy = &self.engine.policy;
+        let cost = self.record.cost_micros.filter(|cost| *cost > 0);
+        let (Some(micros), true) = (cost, policy.telemetry().per_key) else {
+            return;
+        };
+        let at = At {
+            server: policy.server(forwarded.server),
+            tool: forwarded.tool.as_deref(),
+        };
+        let key = policy.key(forwarded.caller.key);
+        self.measures.cost(&at, &key.name, key.team.as_ref(), micros);
     }
 }
 

@@ -91,12 +91,12 @@ impl Exchange {
         self.answered(refusal.reason, reply)
     }
 
-    /// Tells the breaker what came of a request that it let pass, after this time; `None` if nothing did.
+    /// Tells the breaker what came of a request that it let pass, and after which time; `None` if that says nothing about
+    /// the server.
     pub(super) fn report(
         &mut self,
         forwarded: &mut Forwarded,
-        outcome: Option<Outcome>,
-        took: Duration,
+        came: Option<(Outcome, Duration)>,
         store: &dyn Store,
         now: UnixNanos,
     ) {
@@ -104,14 +104,9 @@ impl Exchange {
         let (Some(permit), Some(watched)) = (forwarded.permit.take(), watched(&engine, forwarded)) else {
             return;
         };
-        let health = outcome.map_or(Health::Unknown, |outcome| watched.health(outcome, took));
-        // How long people think is not how slow a server is.
-        let waited = health == Health::Bad && forwarded.asks_the_client() && outcome == Some(Outcome::Ok);
-        let health = if forwarded.excused || waited {
-            Health::Unknown
-        } else {
-            health
-        };
+        let health = came.map_or(Health::Unknown, |(outcome, took)| {
+            watched.health(outcome, took, forwarded)
+        });
         // Best effort: a report that is lost leaves the breaker as it was, and a probe's place free after a while.
         if let Ok(Some(state)) = breaker::report(watched.settings, permit, health, store, now) {
             self.measures.breaker(&watched.at(), state);
@@ -151,10 +146,11 @@ impl Watched<'_> {
         }
     }
 
-    fn health(&self, outcome: Outcome, took: Duration) -> Health {
+    fn health(&self, outcome: Outcome, took: Duration, forwarded: &Forwarded) -> Health {
         let health = outcome.health(self.settings.count_tool_errors);
-        let slow = self.settings.slow.is_some_and(|slow| took > slow);
-        if slow && health == Health::Good {
+        // How long people think is not how slow a server is.
+        let slow = self.settings.slow.filter(|_| !forwarded.asks_the_client());
+        if health == Health::Good && slow.is_some_and(|slow| took > slow) {
             Health::Bad
         } else {
             health

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::context;
 use super::tasks;
 use super::{Engine, HeaderEdit, HeaderLines, LocalReply, Record, RequestHead, UnixNanos, Verb, Waiting};
 use crate::answer::Answers;
@@ -17,8 +18,8 @@ use crate::reason::Reason;
 
 /// What the head leads to.
 pub(super) enum Judged {
-    /// Not a path of ours.
-    Ignore,
+    /// Not a path of ours; what no client may say all the same.
+    Ignore(Vec<HeaderEdit>),
     /// Refused.
     Reply(Reason, LocalReply),
     /// The body decides.
@@ -53,7 +54,7 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
     }
     let Some(server) = policy.find_server(host, path) else {
         return match policy.unmatched() {
-            Unmatched::Pass => Judged::Ignore,
+            Unmatched::Pass => Judged::Ignore(context::unsaid(lines)),
             Unmatched::Deny => Judged::Reply(
                 Reason::Hidden,
                 answers.plain(404, Reason::Hidden, "There is no MCP server at this path."),
@@ -84,6 +85,7 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
         Err((reason, reply)) => Judged::Reply(reason, reply),
         Ok((verb, declared)) => {
             let mut edits = edits(policy, lines, &declared, &caller);
+            edits.extend(context::of_caller(policy, policy.server(server), &caller));
             let session = match single(lines, SESSION_ID) {
                 Single::One(presented) if declared.era() == Era::Legacy => {
                     let Some(session) = engine.open_session(server, &caller, presented) else {
@@ -247,7 +249,7 @@ fn edits(policy: &Policy, lines: &HeaderLines<'_>, declared: &Declared, caller: 
         credential(name)
             || OVERRIDES.contains(&name)
             || ROUTER.iter().any(|start| name.starts_with(start))
-            || name.starts_with("x-toolgate-")
+            || context::is_ours(name)
             || if modern {
                 SESSION.contains(&name)
             } else {

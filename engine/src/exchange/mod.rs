@@ -4,6 +4,7 @@
 //! host must do next. An exchange that has answered or was told to ignore its request does
 //! nothing more.
 
+mod context;
 mod edits;
 mod ending;
 mod explain;
@@ -21,6 +22,8 @@ mod tasks;
 mod usage;
 #[cfg(test)]
 mod usage_tests;
+#[cfg(test)]
+mod verdict_tests;
 #[cfg(test)]
 mod way_back_tests;
 
@@ -46,12 +49,12 @@ use crate::identity::Caller;
 use crate::mcp::call::{Object, asks_for_task};
 use crate::mcp::envelope::Envelope;
 use crate::mcp::revision::Era;
-use crate::policy::{Policy, ServerId};
+use crate::policy::{Mode, Policy, ServerId};
 use crate::quota::Book;
 use crate::reason::Reason;
 use crate::schema::Advertised;
 use crate::store::Store;
-use crate::telemetry::{LimitsSaid, Measure, Measures};
+use crate::telemetry::{At, LimitsSaid, Measure, Measures, Text, Verdict};
 
 /// A compiled policy and what was learned while it is in force. One per policy and thread.
 #[derive(Debug)]
@@ -111,6 +114,12 @@ pub struct Exchange {
     /// What was charged when it was answered here.
     unsettled: Option<State>,
     record: Record,
+    /// Whether what is refused is only recorded; `None` before the caller is known.
+    mode: Option<Mode>,
+    /// The tool's label, if it is a call.
+    called: Text,
+    /// The verdict was measured.
+    counted: bool,
     measures: Measures,
 }
 
@@ -122,6 +131,9 @@ impl Exchange {
             state: State::New,
             unsettled: None,
             record: Record::default(),
+            mode: None,
+            called: Text::Nothing,
+            counted: false,
             measures: Measures::default(),
         }
     }
@@ -131,28 +143,71 @@ impl Exchange {
         &self.record
     }
 
-    /// What is to be measured and was not taken yet. There can be something after [`Exchange::request_body`],
-    /// [`Exchange::rate_limit_reply`] and [`Exchange::finish`].
+    /// What is to be measured and was not taken yet: the verdict, as soon as there is one, once; what was charged; what
+    /// came of it. There can be something after each step that decides ([`Exchange::request_head`],
+    /// [`Exchange::request_size`], [`Exchange::request_body`], [`Exchange::request_timeout`],
+    /// [`Exchange::rate_limit_reply`], [`Exchange::fault`], [`Exchange::response_head`]), after
+    /// [`Exchange::response_chunk`], which can change the state of a breaker, and after [`Exchange::finish`]. What is not
+    /// taken stays until it is.
     pub fn take_measures(&mut self) -> Vec<Measure> {
         self.measures.take()
+    }
+
+    /// Has the verdict measured, if there is one: every call, and what else is refused.
+    fn count(&mut self) {
+        let Some(decision) = self.record.decision.filter(|_| !self.counted) else {
+            return;
+        };
+        self.counted = true;
+        if decision == Reason::Allowed && self.called.is_nothing() {
+            return;
+        }
+        let record = &self.record;
+        let mode = match record.would_deny {
+            // That of a role, too.
+            Some(_) => Mode::Shadow,
+            None => self.mode.unwrap_or_else(|| self.mode_of_key()),
+        };
+        let per_key = self.engine.policy.telemetry().per_key;
+        self.measures.verdict(&Verdict {
+            server: record.server.as_ref(),
+            tool: &self.called,
+            key: record.key.as_ref().filter(|_| per_key),
+            team: record.team.as_ref(),
+            reason: record
+                .would_deny
+                .filter(|_| decision == Reason::Allowed)
+                .unwrap_or(decision),
+            mode,
+        });
+    }
+
+    /// The mode of the key that was refused by its head.
+    fn mode_of_key(&self) -> Mode {
+        let policy = &self.engine.policy;
+        let key = self.record.key.as_ref().and_then(|name| policy.key_by_name(name));
+        key.and_then(|key| policy.key(key).mode)
+            .unwrap_or_else(|| policy.mode())
     }
 
     /// The head of the request.
     pub fn request_head(&mut self, head: &RequestHead<'_>, store: &dyn Store, now: UnixNanos) -> HeadStep {
         let engine = Rc::clone(&self.engine);
         match head::judge(&engine, head, now, &mut self.record) {
-            head::Judged::Ignore => {
+            head::Judged::Ignore(edits) => {
                 self.state = State::Finished;
-                HeadStep::Ignore
+                HeadStep::Ignore(edits)
             }
             head::Judged::Reply(reason, reply) => HeadStep::Reply(self.answered(reason, reply)),
             head::Judged::Accepted { edits, waiting } if head.end_of_stream => {
+                self.mode = Some(waiting.caller.mode);
                 match self.forward_bodiless(&waiting, store, now) {
                     None => HeadStep::Forward(edits),
                     Some(reply) => HeadStep::Reply(reply),
                 }
             }
             head::Judged::Accepted { edits, waiting } => {
+                self.mode = Some(waiting.caller.mode);
                 self.state = State::Waiting(waiting);
                 HeadStep::Await {
                     edits,
@@ -272,6 +327,11 @@ impl Exchange {
                 envelope,
                 judgement,
             } => {
+                if let Object::Tool { name, .. } = &call.object {
+                    let server = self.engine.policy.server(waiting.server);
+                    let tool = Some(&**name);
+                    self.called = At { server, tool }.tool();
+                }
                 let Judgement { refused, would_deny } = judgement;
                 self.note_would_deny(waiting.would_deny.as_ref().or(would_deny.as_ref()));
                 if let Some(refusal) = refused {
@@ -347,8 +407,8 @@ impl Exchange {
 
     fn go(&mut self, mut forwarded: Box<Forwarded>, now: UnixNanos) -> BodyStep {
         let body = forwarded.body.take();
+        let edits = context::of_call(&self.engine.policy, &forwarded);
         self.forward(forwarded, now);
-        let edits = Vec::new();
         match body {
             None => BodyStep::Forward(edits),
             Some(body) => BodyStep::Rewrite { edits, body },
@@ -369,6 +429,7 @@ impl Exchange {
     fn forward(&mut self, mut forwarded: Box<Forwarded>, now: UnixNanos) {
         forwarded.started = now;
         self.record.decision = Some(Reason::Allowed);
+        self.count();
         self.state = State::Forwarded(forwarded);
     }
 
@@ -389,6 +450,7 @@ impl Exchange {
 
     fn answered(&mut self, reason: Reason, reply: LocalReply) -> LocalReply {
         self.record.decision = Some(reason);
+        self.count();
         let ended = std::mem::replace(&mut self.state, State::Finished);
         // What was charged is settled at the end, whoever answers.
         self.unsettled = Some(ended).filter(State::settles).or(self.unsettled.take());

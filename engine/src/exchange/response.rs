@@ -1,7 +1,7 @@
 //! The way back: which answers pass, which are filtered, which cannot be used.
 
 use super::head::SESSION_ID;
-use super::stream::{Replacement, Stream};
+use super::stream::{Replacement, Stream, starts_like_message};
 use super::tasks;
 use super::{
     Asked, ChunkStep, Engine, Exchange, Forwarded, HeaderEdit, LocalReply, ResponseHead, ResponseStep,
@@ -93,10 +93,14 @@ impl Exchange {
         };
         let refused = forwarded.learned.refused();
         let Ok(message) = json::parse_answer(body, &list::LIMITS) else {
-            // Whatever a refusal says in its own words, no client reads a list in it.
+            // What a refusal says in words of its own is for whoever reads them. But what looks like a message may be a list
+            // to a client that reads less strictly.
+            let why = "it is not valid JSON";
             return match refused {
-                Some(_) => ResultStep::Keep,
-                None => self.unusable(Outcome::Malformed, "it is not valid JSON"),
+                Some(_) if !starts_like_message(body) => ResultStep::Keep,
+                // What came of the request is what its status says.
+                Some(_) => self.replaced(Outcome::Malformed, why),
+                None => self.unusable(Outcome::Malformed, why),
             };
         };
         let outcome = match outcome::reply(message, forwarded.id.as_deref()) {
@@ -162,16 +166,18 @@ impl Exchange {
         let State::Forwarded(mut forwarded) = std::mem::replace(&mut self.state, State::Finished) else {
             return;
         };
-        if let Some((outcome, bytes)) = stream.answer()
+        let answer = stream.answer();
+        // Before the report, which asks it whether the client was asked.
+        forwarded.stream = Some(stream);
+        if let Some((outcome, bytes)) = answer
             && forwarded.learned.known().is_none()
             && forwarded.learned.refused().is_none()
         {
             forwarded.learned.answer(outcome, bytes, now);
             // The stream may stay open for long.
             let took = now.since(forwarded.started);
-            self.report(&mut forwarded, Some(outcome), took, store, now);
+            self.report(&mut forwarded, Some((outcome, took)), store, now);
         }
-        forwarded.stream = Some(stream);
         self.state = State::Forwarded(forwarded);
     }
 
@@ -180,6 +186,11 @@ impl Exchange {
         if let State::Forwarded(forwarded) = &mut self.state {
             forwarded.learned.useless(outcome);
         }
+        self.replaced(outcome, why)
+    }
+
+    /// Something else goes out in place of an answer that cannot be used.
+    fn replaced(&mut self, outcome: Outcome, why: &str) -> ResultStep {
         let hold = self.engine.policy().hold();
         let reply = self.upstream_fault(outcome, why);
         match hold {

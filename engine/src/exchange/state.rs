@@ -84,8 +84,6 @@ pub(super) struct Forwarded {
     pub(super) body: Option<Vec<u8>>,
     /// What its breaker is to be told of.
     pub(super) permit: Option<Permit>,
-    /// Its end may be the client's doing.
-    pub(super) excused: bool,
     /// What is known of its answer.
     pub(super) learned: Learned,
     /// What was charged for it.
@@ -185,7 +183,6 @@ pub(super) fn forwarded(waiting: &Waiting, era: Era, asked: Asked, id: Option<St
         may_make_task: false,
         body: None,
         permit: None,
-        excused: false,
         learned: Learned::default(),
         charged: None,
     }

@@ -31,9 +31,9 @@ pub struct ResponseHead<'a> {
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeadStep {
-    /// Not a path of ours and the policy says `unmatched: "pass"`: let everything through, both
-    /// ways, and do not call this exchange again.
-    Ignore,
+    /// Not a path of ours and the policy says `unmatched: "pass"`: apply the edits (no client may
+    /// send `x-toolgate-*`), let everything through, both ways, and do not call this exchange again.
+    Ignore(Vec<HeaderEdit>),
     /// Apply the edits. With [`Hold::Headers`] keep the head back, with [`Hold::Body`] let it go;
     /// keep every byte of the body back either way. Report each growth of the held body to
     /// `Exchange::request_size`, and hand the whole body to `Exchange::request_body` once, at the

@@ -246,7 +246,7 @@ impl Watch {
 }
 
 /// An object or an array, perhaps behind a byte order mark.
-fn starts_like_message(data: &[u8]) -> bool {
+pub(super) fn starts_like_message(data: &[u8]) -> bool {
     let first = data.iter().find(|byte| !byte.is_ascii_whitespace());
     matches!(first, Some(b'{' | b'[' | 0xef))
 }

@@ -152,7 +152,7 @@ impl Exchange {
         self.measure(&engine, &asking.bill, spent);
         engine.book.unasked(&asking.asks, store);
         self.record.rate_limit = Some("error: the caller left before the answer".to_owned());
-        self.report(&mut asking.forwarded, None, Duration::ZERO, store, now);
+        self.report(&mut asking.forwarded, None, store, now);
     }
 
     /// The exchange of a call that was charged has ended: gives back what was charged for nothing, and charges what the
@@ -241,8 +241,8 @@ impl Exchange {
             ..
         } = asking;
         self.record.cost_micros = bill.cost_with(0);
-        // Calls are not given back, nor do they depend on the result: without a budget there is nothing to settle.
-        if bill.lines.iter().any(|line| line.budget) {
+        // Calls are not given back, nor do they depend on the result: what costs nothing leaves nothing to settle.
+        if bill.costs() {
             forwarded.charged = Some(Box::new(Charged { bill, receipt }));
         }
         self.go(forwarded, now)
@@ -312,7 +312,7 @@ impl Exchange {
             self.note_would_deny(Some(&refusal));
             return self.go(forwarded, now);
         }
-        self.report(&mut forwarded, None, Duration::ZERO, store, now);
+        self.report(&mut forwarded, None, store, now);
         BodyStep::Reply(self.refused(refusal, forwarded.era, forwarded.id.as_deref()))
     }
 }

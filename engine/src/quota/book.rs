@@ -130,6 +130,11 @@ impl Bill {
         .filter(|cost| *cost > 0)
     }
 
+    /// Whether it can cost something.
+    pub fn costs(&self) -> bool {
+        self.cost != Cost::default()
+    }
+
     /// What a result of this size costs, in micros, rounded up.
     pub fn result_cost(&self, result_bytes: u64) -> u64 {
         let cost = u128::from(result_bytes) * u128::from(self.cost.per_kib.0);
@@ -170,13 +175,13 @@ impl Book {
         }
     }
 
-    /// The limits that apply to a call; `None` when there are none.
+    /// The limits that apply to a call, and what it costs; `None` when there are none and it costs nothing.
     pub fn bill(&self, call: &Call<'_>) -> Option<Bill> {
         let chain = self.chains.get(call.key.index())?;
-        if chain.is_empty() {
+        let cost = call.server.cost_of(call.tool);
+        if chain.is_empty() && cost == Cost::default() {
             return None;
         }
-        let cost = call.server.cost_of(call.tool);
         let tool = LazyCell::new(|| identity::tool(&call.server.name, call.tool));
         let mut quotas = Vec::new();
         let mut budgets = Vec::new();
@@ -217,7 +222,8 @@ impl Book {
             }
         }
         quotas.append(&mut budgets);
-        (!quotas.is_empty()).then_some(Bill { lines: quotas, cost })
+        let bill = Bill { lines: quotas, cost };
+        (!bill.lines.is_empty() || bill.costs()).then_some(bill)
     }
 
     /// Every key and team that has limits.

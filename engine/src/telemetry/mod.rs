@@ -3,56 +3,31 @@
 //! Families and labels are a closed set, and a label's value is a word of this program or a name of the policy. What a
 //! caller sends never becomes one, so there are never more series than the policy allows for.
 
+mod family;
+mod series;
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 
+pub use family::{Family, Kind};
+pub use series::Series;
+pub(crate) use series::{At, Text};
+
+use family::MAX_LABELS;
+
 use crate::breaker::State;
 use crate::outcome;
-use crate::policy::Server;
+use crate::policy::Mode;
 use crate::quota::{Book, LimitRef, What};
+use crate::reason::Reason;
 use crate::store::{Expect, Store, StoreError, Versioned};
 
 /// More than one exchange ever has to say: a key and sixteen teams have a budget each, which is charged, told by the
 /// service, and settled or refunded.
 const MAX_MEASURES: usize = 128;
-
-/// The most labels of a family.
-const MAX_LABELS: usize = 4;
-
-/// A family of series: one name, one meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// What is spent of a budget in its running period, in millionths of a currency unit.
-    BudgetSpent,
-    /// What may be spent of it in a period, in millionths of a currency unit.
-    BudgetLimit,
-    /// Compare-and-swaps of quotas and budgets that met another worker's.
-    StoreConflicts,
-    /// Questions to the rate limit service, by what came of them.
-    RateLimitService,
-    /// Calls that went to a server, by what came of them.
-    Results,
-    /// Bytes of response body that a server sent for a call.
-    ResultBytes,
-    /// From the verdict on a call to the end of its answer, in milliseconds.
-    CallDuration,
-    /// Whether a breaker is closed (0), half open (1) or open (2).
-    BreakerState,
-    /// Changes of a breaker's state, by the new one.
-    BreakerTransitions,
-}
-
-/// What a family's values are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// To be added to what was counted before.
-    Counter,
-    /// To take the place of the value before.
-    Gauge,
-    /// To be sorted into buckets.
-    Histogram,
-}
 
 /// What came of a question to the rate limit service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,119 +43,51 @@ pub(crate) enum Outcome {
 /// One value for one series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measure {
-    family: Family,
-    /// The values of the family's labels, in its order; the rest is empty.
-    values: [Text; MAX_LABELS],
+    series: Series,
     value: u64,
 }
 
-/// A label's value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Text {
-    #[default]
-    Nothing,
-    Word(&'static str),
-    Name(Rc<str>),
-}
-
-impl Family {
-    /// Every family.
-    pub const ALL: [Family; 9] = [
-        Family::BudgetSpent,
-        Family::BudgetLimit,
-        Family::StoreConflicts,
-        Family::RateLimitService,
-        Family::Results,
-        Family::ResultBytes,
-        Family::CallDuration,
-        Family::BreakerState,
-        Family::BreakerTransitions,
-    ];
-
-    /// Its name, of lower case letters and `_`, with the unit where it has one and `_total` where it is a counter.
-    pub fn name(self) -> &'static str {
-        match self {
-            Family::BudgetSpent => "toolgate_budget_spent_micros",
-            Family::BudgetLimit => "toolgate_budget_limit_micros",
-            Family::StoreConflicts => "toolgate_store_conflicts_total",
-            Family::RateLimitService => "toolgate_rate_limit_service_total",
-            Family::Results => "toolgate_results_total",
-            Family::ResultBytes => "toolgate_result_bytes",
-            Family::CallDuration => "toolgate_call_duration_ms",
-            Family::BreakerState => "toolgate_breaker_state",
-            Family::BreakerTransitions => "toolgate_breaker_transitions_total",
-        }
-    }
-
-    /// What its values are.
-    pub fn kind(self) -> Kind {
-        match self {
-            Family::BudgetSpent | Family::BudgetLimit | Family::BreakerState => Kind::Gauge,
-            Family::StoreConflicts
-            | Family::RateLimitService
-            | Family::Results
-            | Family::BreakerTransitions => Kind::Counter,
-            Family::ResultBytes | Family::CallDuration => Kind::Histogram,
-        }
-    }
-
-    /// The upper bounds that suit a histogram's buckets, ascending; empty for other kinds.
-    pub fn buckets(self) -> &'static [u32] {
-        match self {
-            Family::ResultBytes => &[
-                256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864,
-            ],
-            Family::CallDuration => &[
-                1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000,
-            ],
-            Family::BudgetSpent
-            | Family::BudgetLimit
-            | Family::StoreConflicts
-            | Family::RateLimitService
-            | Family::Results
-            | Family::BreakerState
-            | Family::BreakerTransitions => &[],
-        }
-    }
-
-    /// The names of its labels, of lower case letters and `_`.
-    pub fn labels(self) -> &'static [&'static str] {
-        match self {
-            Family::BudgetSpent | Family::BudgetLimit => &["owner", "name", "per", "scope"],
-            Family::StoreConflicts => &[],
-            Family::RateLimitService => &["outcome"],
-            Family::Results => &["server", "tool", "outcome"],
-            Family::ResultBytes | Family::CallDuration | Family::BreakerState => &["server", "tool"],
-            Family::BreakerTransitions => &["server", "tool", "to"],
-        }
-    }
-}
-
 impl Measure {
+    /// Whether the policy with this hash is in force, or was before.
+    pub fn policy_info(hash: &str, in_force: bool) -> Measure {
+        let values = [
+            Text::Name(Rc::from(hash)),
+            Text::Nothing,
+            Text::Nothing,
+            Text::Nothing,
+        ];
+        Measure {
+            series: Series::new(Family::PolicyInfo, values),
+            value: u64::from(in_force),
+        }
+    }
+
+    /// So many policies were refused.
+    pub fn policy_rejected(count: u64) -> Measure {
+        Measure {
+            series: Series::new(Family::PolicyRejected, Default::default()),
+            value: count,
+        }
+    }
+
+    /// What it is a value of.
+    pub fn series(&self) -> &Series {
+        &self.series
+    }
+
     /// Its family.
     pub fn family(&self) -> Family {
-        self.family
+        self.series.family()
     }
 
     /// The series' labels: names, and values that are not empty.
     pub fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let names = self.family.labels().iter().copied();
-        names.zip(self.values.iter().map(Text::as_str))
+        self.series.labels()
     }
 
     /// The increment of a counter, the value of a gauge, one value of a histogram.
     pub fn value(&self) -> u64 {
         self.value
-    }
-}
-
-impl Text {
-    fn as_str(&self) -> &str {
-        match self {
-            Text::Nothing => "",
-            Text::Word(word) => word,
-            Text::Name(name) => name,
-        }
     }
 }
 
@@ -192,6 +99,23 @@ impl Outcome {
             Outcome::Error => "error",
         }
     }
+}
+
+/// What was decided, about whom.
+#[derive(Debug)]
+pub(crate) struct Verdict<'a> {
+    /// The server, if the request is for one.
+    pub(crate) server: Option<&'a Rc<str>>,
+    /// The tool, if it is a call.
+    pub(crate) tool: &'a Text,
+    /// The key, if there is one and there are metrics with keys.
+    pub(crate) key: Option<&'a Rc<str>>,
+    /// Its team.
+    pub(crate) team: Option<&'a Rc<str>>,
+    /// What enforcement says.
+    pub(crate) reason: Reason,
+    /// Whether it is enforced.
+    pub(crate) mode: Mode,
 }
 
 /// What has to be said and was not fetched yet. Takes no memory while that is nothing.
@@ -243,6 +167,33 @@ impl Measures {
         self.push(Family::RateLimitService, values, 1);
     }
 
+    /// There is a verdict.
+    pub(crate) fn verdict(&mut self, verdict: &Verdict<'_>) {
+        let reason = Text::Word(verdict.reason.as_str());
+        let mode = match verdict.mode {
+            Mode::Enforce => "enforce",
+            Mode::Shadow => "shadow",
+        };
+        let server = verdict.server.map_or(Text::Nothing, Text::name);
+        let values = [server, verdict.tool.clone(), reason.clone(), Text::Word(mode)];
+        self.push(Family::Calls, values, 1);
+        if let Some(key) = verdict.key {
+            let team = verdict.team.map_or(Text::Nothing, Text::name);
+            self.push(
+                Family::KeyCalls,
+                [Text::name(key), team, reason, Text::Nothing],
+                1,
+            );
+        }
+    }
+
+    /// A call of this key, or the result of its task, has cost so much.
+    pub(crate) fn cost(&mut self, at: &At<'_>, key: &Rc<str>, team: Option<&Rc<str>>, micros: u64) {
+        let team = team.map_or(Text::Nothing, Text::name);
+        let [server, tool, ..] = at.values(None);
+        self.push(Family::CostMicros, [team, Text::name(key), server, tool], micros);
+    }
+
     /// This came of a call that went to a server, in so many bytes.
     pub(crate) fn result(&mut self, at: &At<'_>, outcome: outcome::Outcome, bytes: u64) {
         self.push(Family::Results, at.values(Some(outcome.as_str())), 1);
@@ -267,45 +218,10 @@ impl Measures {
     fn push(&mut self, family: Family, values: [Text; MAX_LABELS], value: u64) {
         if self.0.len() < MAX_MEASURES {
             self.0.push(Measure {
-                family,
-                values,
+                series: Series::new(family, values),
                 value,
             });
         }
-    }
-}
-
-/// Tools whose names the policy does not write out.
-const OTHER: &str = "other";
-
-/// A server, and a tool of it or none.
-pub(crate) struct At<'a> {
-    pub(crate) server: &'a Server,
-    pub(crate) tool: Option<&'a str>,
-}
-
-impl At<'_> {
-    fn values(&self, word: Option<&'static str>) -> [Text; MAX_LABELS] {
-        let tool = match self.tool {
-            None => Text::Nothing,
-            Some(tool) => match self.server.known_name(tool) {
-                Some(name) => Text::Name(Rc::clone(name)),
-                None => Text::Word(OTHER),
-            },
-        };
-        let word = word.map_or(Text::Nothing, Text::Word);
-        [
-            Text::Name(Rc::clone(&self.server.name)),
-            tool,
-            word,
-            Text::Nothing,
-        ]
-    }
-
-    /// Whether it stands for more than one tool.
-    fn is_many(&self) -> bool {
-        self.tool
-            .is_some_and(|tool| self.server.known_name(tool).is_none())
     }
 }
 

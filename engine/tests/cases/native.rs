@@ -64,7 +64,7 @@ fn drive(exchange: &mut Exchange, store: &MemoryStore, case: &Case, window: usiz
         store,
         NOW,
     ) {
-        HeadStep::Ignore => panic!("{}: ignored", case.name),
+        HeadStep::Ignore(_) => panic!("{}: ignored", case.name),
         HeadStep::Reply(reply) => return replied(reply),
         HeadStep::Forward(edits) => apply(&mut lines, edits),
         HeadStep::Await { edits, .. } => {

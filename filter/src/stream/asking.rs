@@ -96,7 +96,6 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
                 Err(HostStatus(status)) => {
                     let reply = RateLimitReply::NotSent(status);
                     step = self.judge.rate_limit_reply(&reply, &SharedData(&self.host), now);
-                    self.measure();
                 }
             }
         }
@@ -109,7 +108,6 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     fn conclude(&mut self, question: Question, reply: &RateLimitReply<'_>) -> Outcome {
         let now = self.now()?;
         let step = self.judge.rate_limit_reply(reply, &SharedData(&self.host), now);
-        self.measure();
         self.take(question.hold, step, now)
     }
 

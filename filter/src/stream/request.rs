@@ -29,7 +29,8 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
             jwt: jwt.as_ref(),
         };
         match self.judge.request_head(&head, &SharedData(&self.host), now) {
-            HeadStep::Ignore => {
+            HeadStep::Ignore(edits) => {
+                self.apply(Direction::Request, &edits)?;
                 self.request = RequestPhase::Ignored;
                 Ok(Flow::Continue)
             }
@@ -84,7 +85,6 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
 
     fn judge_bytes(&mut self, hold: Hold, body: &[u8], now: UnixNanos) -> Outcome {
         let step = self.judge.request_body(body, &SharedData(&self.host), now);
-        self.measure();
         self.take(hold, step, now)
     }
 
@@ -111,6 +111,7 @@ impl<H: Host + 'static, J: Judge + 'static> Stream<H, J> {
     fn forward(&mut self, edits: &[HeaderEdit]) -> Outcome {
         self.apply(Direction::Request, edits)?;
         deadlines::forget(self.context_id);
+        self.measure();
         self.export();
         self.request = RequestPhase::Passing;
         Ok(Flow::Continue)

@@ -16,13 +16,18 @@ fn line(measure: &Measure) -> String {
     format!("{name}{{{}}} {}", labels.join(","), measure.value())
 }
 
-/// What is told of limits; every call that goes on tells its outcome besides.
+/// What is told of limits; every call tells its verdict besides, and one that goes on its outcome and what it cost.
 fn taken(exchange: &mut Exchange) -> Vec<String> {
     let measures = exchange.take_measures();
     let of_outcome = |family| {
         matches!(
             family,
-            Family::Results | Family::CallDuration | Family::ResultBytes
+            Family::Calls
+                | Family::KeyCalls
+                | Family::CostMicros
+                | Family::Results
+                | Family::CallDuration
+                | Family::ResultBytes
         )
     };
     let limits = measures.iter().filter(|measure| !of_outcome(measure.family()));
@@ -110,7 +115,7 @@ fn a_budget_that_lets_nothing_through_tells_its_limit() {
 }
 
 #[test]
-fn calls_without_budgets_have_nothing_to_tell() {
+fn calls_without_budgets_tell_their_verdict_only() {
     let mut world = World::new(
         &json!({}),
         &json!({}),
@@ -119,7 +124,15 @@ fn calls_without_budgets_have_nothing_to_tell() {
     for refused in [false, true] {
         let mut called = world.call("free");
         assert_eq!(called.reply.is_some(), refused);
-        assert_eq!(called.exchange.take_measures().capacity(), 0, "no memory");
+        let reason = if refused { "quota" } else { "allowed" };
+        let lines: Vec<String> = called.exchange.take_measures().iter().map(line).collect();
+        assert_eq!(
+            lines,
+            [
+                format!("calls_total{{server=docs,tool=free,reason={reason},mode=enforce}} 1"),
+                format!("key_calls_total{{key=k,team=eng,reason={reason}}} 1"),
+            ]
+        );
     }
 }
 

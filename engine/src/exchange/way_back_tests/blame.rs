@@ -185,6 +185,37 @@ fn a_slow_reader_makes_no_slow_server() {
     assert!(!shared.is_open(NOW + 61 * SECOND));
 }
 
+/// Whatever the answer is that people thought about.
+#[test]
+fn a_person_who_thinks_makes_no_slow_server() {
+    let answers = [
+        r#"{"jsonrpc":"2.0","id":7,"result":{"content":[]}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{"content":[],"isError":true}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{"task":{"taskId":"t","status":"working"}}}"#,
+    ];
+    for answer in answers {
+        for (question, slow) in [(QUESTION, false), (NEWS, true)] {
+            let shared = Shared::new(&json!({ "each": "server", "failures": 1, "slow": "10s" }));
+            let mut call = shared.call(NOW);
+            shared.begin(&mut call, EVENTS, question, NOW + SECOND);
+            let last = format!("data: {answer}\n\n");
+            let later = NOW + 60 * SECOND;
+            let _ = call.response_chunk(last.as_bytes(), &shared.store, UnixNanos(later));
+            shared.end(&mut call, Cause::Complete, later);
+            assert_eq!(shared.is_open(later), slow, "{answer} {question}");
+        }
+    }
+    // It is asked, and the server fails all the same.
+    let shared = Shared::new(&json!({ "each": "server", "failures": 1, "slow": "10s" }));
+    let mut call = shared.call(NOW);
+    shared.begin(&mut call, EVENTS, QUESTION, NOW + SECOND);
+    let failure = "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32603,\"message\":\"x\"}}\n\n";
+    let _ = call.response_chunk(failure.as_bytes(), &shared.store, UnixNanos(NOW + SECOND));
+    shared.end(&mut call, Cause::Complete, NOW + SECOND);
+    assert!(shared.is_open(NOW + SECOND));
+}
+
 #[test]
 fn clients_do_not_steer_the_router_nor_spell_headers_twice() {
     let shared = Shared::new(&json!({ "each": "server" }));
@@ -249,5 +280,40 @@ fn a_list_is_filtered_under_any_status() {
         let came = world::answered(&engine, Era::Legacy, Asked::List, &own, &[1000]);
         assert_eq!(came.text(), r#"{"message":"no"}"#, "{status}");
         assert_eq!(came.outcome(), Some(Outcome::HttpError(status)));
+    }
+}
+
+/// A client that takes the first of two members, or the last, sees a list in what we cannot read.
+#[test]
+fn a_list_that_cannot_be_read_does_not_pass_under_any_status() {
+    let list = r#""id":7,"result":{"tools":[{"name":"hidden"}]}"#;
+    for hold in [Hold::Headers, Hold::Body] {
+        let engine = world::engine(hold);
+        for status in [400, 404, 500] {
+            let came = |body: &str| {
+                let answer = Answer::json(body).status(status);
+                world::answered(&engine, Era::Legacy, Asked::List, &answer, &[1000])
+            };
+            for body in [
+                &format!(r#"{{{list},"x":1,"x":2}}"#),
+                &format!("\n{{{list}}} trailing"),
+                &format!("\u{feff}{{{list}}}"),
+                &format!("[{{{list}}}"),
+            ] {
+                let came = came(body);
+                assert!(
+                    !came.text().contains("hidden"),
+                    "{status} {body}: {}",
+                    came.text()
+                );
+                assert!(came.text().contains("could not be used"), "{}", came.text());
+                assert_eq!(came.outcome(), Some(Outcome::HttpError(status)), "{body}");
+            }
+            for own in ["no", "<p>no</p>", "", "\"no\"extra", "502 Bad Gateway"] {
+                let came = came(own);
+                assert_eq!(came.text(), own, "{status}");
+                assert_eq!(came.outcome(), Some(Outcome::HttpError(status)));
+            }
+        }
     }
 }

@@ -11,39 +11,8 @@ use super::*;
 use crate::policy::Scope;
 use crate::quota::Stop;
 use crate::quota::record::{Entry, Record};
+use crate::slots::testing::SharedStore;
 use crate::store::{Expect, MemoryStore, Store, StoreError, Versioned};
-
-/// A store for threads.
-#[derive(Default)]
-struct SharedStore(Mutex<HashMap<String, Versioned>>);
-
-impl Store for SharedStore {
-    fn get(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        Ok(self.0.lock().unwrap().get(key).cloned())
-    }
-
-    fn set(&self, key: &str, value: &[u8], expect: Expect) -> Result<(), StoreError> {
-        let mut values = self.0.lock().unwrap();
-        let current = values.get(key).map_or(0, |found| found.version);
-        let expected = match expect {
-            Expect::Anything => current,
-            Expect::Absent => 0,
-            Expect::Version(version) => version,
-        };
-        if expected != current {
-            return Err(StoreError::Conflict);
-        }
-        let value = value.to_vec();
-        values.insert(
-            key.to_owned(),
-            Versioned {
-                value,
-                version: current + 1,
-            },
-        );
-        Ok(())
-    }
-}
 
 /// A store between whose reads and writes other workers act, and whose host fails.
 struct Busy<'a> {

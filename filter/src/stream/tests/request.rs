@@ -108,7 +108,7 @@ fn too_large_is_answered_before_the_end() {
 #[test]
 fn ignored_streams_are_left_alone_both_ways() {
     let mut envoy = Envoy::new(Script {
-        head: HeadStep::Ignore,
+        head: HeadStep::Ignore(Vec::new()),
         ..Script::default()
     });
     envoy
