@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod diff;
 mod envoy;
 mod failure;
 mod grants;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use verbs::{audit as audit_verb, check, explain, keygen, render, run, schema, who_can};
+use verbs::{audit as audit_verb, check, diff as diff_verb, explain, keygen, render, run, schema, who_can};
 
 /// Govern MCP traffic behind Envoy: which tools exist for a key, and which calls may run.
 #[derive(Debug, Parser)]
@@ -47,6 +48,8 @@ enum Verb {
     Explain(explain::Args),
     /// Tell which keys can call a tool, and through which grant.
     WhoCan(who_can::Args),
+    /// Tell what the change from one policy to another means: who gains, who loses.
+    Diff(diff_verb::Args),
     /// Make a new key (shown once) and its policy entry.
     Keygen(keygen::Args),
     /// Print configuration for a proxy, or for the rate limit service behind it.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::WhoCan(args) => who_can::run(&args),
+        Verb::Diff(args) => diff_verb::run(&args),
         Verb::Keygen(args) => keygen::run(&args),
         Verb::Render(args) => render::run(args),
         Verb::Audit(args) => audit_verb::run(&args),

@@ -57,6 +57,7 @@ impl Origins {
 
 /// Something that is wrong with a policy, and with which file of it.
 #[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "the names of the engine's errors")]
 pub(crate) struct Problem {
     /// The file; `None` if it is not one file's fault.
     #[serde(skip_serializing_if = "Option::is_none")]
