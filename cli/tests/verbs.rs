@@ -299,3 +299,46 @@ fn the_schema_accepts_what_compiles_and_refuses_an_unknown_field() {
         assert!(!validator.is_valid(&wrong), "{pointer}");
     }
 }
+
+#[test]
+fn check_says_what_an_envoy_cannot_do() {
+    let bench = Bench::new(&policy());
+    let check = |version: &str| bench.run(&format!("check policy.json --envoy-version {version}"));
+    for version in ["1.36", "v1.36.2", "1.36.2-dev", "1.40.0"] {
+        let said = check(version);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(!said.out.contains("Envoy"), "{said:?}");
+    }
+    let said = check("1.34.1");
+    assert_eq!(said.code, Some(1));
+    for part in [
+        "error: policy.json: \"hold\": \"headers\" needs the plugin setting allow_on_headers_stop_iteration",
+        "error: policy.json: Envoy 1.34.1 is not supported",
+        "    fix:     use Envoy 1.36 or later\n",
+        "policy.json: 2 errors\n",
+    ] {
+        assert!(said.out.contains(part), "{part}: {said:?}");
+    }
+    let said = check("1.38.3");
+    assert_eq!(
+        said.code,
+        Some(0),
+        "other builds of it have WebAssembly: {said:?}"
+    );
+    assert!(
+        said.out
+            .contains("warning: policy.json: the build of Envoy 1.38.3"),
+        "{said:?}"
+    );
+
+    let report = bench
+        .run("check policy.json --envoy-version 1.35.0 --format json")
+        .json();
+    assert_eq!(report["valid"], false);
+    let lacks = report["files"][0]["envoy"].as_array().unwrap();
+    assert_eq!((lacks.len(), &lacks[0]["certain"]), (1, &json!(true)));
+
+    for nonsense in ["latest", "1", "1.36.x"] {
+        check(nonsense).is_usage(&["not a version of Envoy", "1.36.2-dev"]);
+    }
+}

@@ -1,5 +1,7 @@
 //! `check`: everything that is wrong with a policy, and what is probably not meant.
 
+mod envoy_version;
+
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 use toolgate_engine::policy::{Policy, Scope, Warning, lint};
+
+use envoy_version::{EnvoyVersion, Lack, lacks};
 
 use super::{Format, now};
 use crate::failure::{NO, Outcome};
@@ -21,6 +25,9 @@ pub(crate) struct Args {
     /// A part of a policy that is written in several files: they are checked together.
     #[arg(long = "policy", value_name = "FILE")]
     parts: Vec<PathBuf>,
+    /// Also say what an Envoy of this version cannot do of it.
+    #[arg(long, value_name = "VERSION")]
+    envoy_version: Option<EnvoyVersion>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -31,9 +38,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         .iter()
         .map(std::slice::from_ref)
         .chain((!args.parts.is_empty()).then_some(args.parts.as_slice()))
-        .map(Report::of)
+        .map(|files| Report::of(files, args.envoy_version))
         .collect::<Outcome<Vec<_>>>()?;
-    let valid = reports.iter().all(|report| report.errors.is_empty());
+    let valid = reports.iter().all(Report::is_valid);
     let mut out = anstream::stdout().lock();
     match args.format {
         Format::Text => reports.iter().try_for_each(|report| write!(out, "{report}"))?,
@@ -51,6 +58,7 @@ struct Report<'a> {
     summary: String,
     errors: Vec<Problem>,
     warnings: Vec<Placed>,
+    lacks: Vec<Lack>,
 }
 
 /// A warning, and which file it is about, if it is about one.
@@ -63,7 +71,7 @@ struct Placed {
 }
 
 impl<'a> Report<'a> {
-    fn of(files: &'a [PathBuf]) -> Outcome<Self> {
+    fn of(files: &'a [PathBuf], envoy: Option<EnvoyVersion>) -> Outcome<Self> {
         let parts = policy_file::read(files)?;
         Ok(match PolicyFile::of(&parts) {
             Ok(file) => Self {
@@ -71,27 +79,35 @@ impl<'a> Report<'a> {
                 summary: summary(&file.policy),
                 errors: Vec::new(),
                 warnings: warnings(&file),
+                lacks: envoy.map_or_else(Vec::new, |envoy| lacks(envoy, &file.policy)),
             },
             Err(errors) => Self {
                 files,
                 summary: String::new(),
                 errors,
                 warnings: Vec::new(),
+                lacks: Vec::new(),
             },
         })
     }
 
     fn to_json(&self) -> Value {
         let mut report = json!({
-            "valid": self.errors.is_empty(),
+            "valid": self.is_valid(),
             "errors": self.errors,
             "warnings": self.warnings,
+            "envoy": self.lacks,
         });
         match self.files {
             [file] => report["file"] = json!(file),
             parts => report["parts"] = json!(parts),
         }
         report
+    }
+
+    /// Whether it can be used, where an Envoy is named with that one.
+    fn is_valid(&self) -> bool {
+        self.errors.is_empty() && !self.lacks.iter().any(|lack| lack.certain)
     }
 
     /// The file that something is about, or all of them.
@@ -147,7 +163,21 @@ impl fmt::Display for Report<'_> {
             )?;
         }
         let file = self.place(None);
-        match self.errors.len() {
+        for Lack {
+            certain,
+            problem,
+            fix,
+        } in &self.lacks
+        {
+            let (style, word) = if *certain {
+                (BAD, "error")
+            } else {
+                (NOTE, "warning")
+            };
+            writeln!(f, "{style}{word}{style:#}: {file}: {problem}\n    fix:     {fix}")?;
+        }
+        let errors = self.errors.len() + self.lacks.iter().filter(|lack| lack.certain).count();
+        match errors {
             0 => writeln!(f, "{GOOD}valid{GOOD:#}: {file}: {}", self.summary),
             errors => writeln!(f, "{file}: {}", counted(errors, "error")),
         }
