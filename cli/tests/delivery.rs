@@ -42,7 +42,12 @@ fn what_is_discovered_is_what_is_inlined_otherwise() {
     let source = &discovery["config_source"]["path_config_source"];
     assert_eq!(source["path"], directory.join("ecds.json").to_str().unwrap());
     assert_eq!(source["watched_directory"]["path"], directory.to_str().unwrap());
-    assert_eq!(delivered(&read(&bench)), filter(&inline)["typed_config"]);
+    let mut expected = filter(&inline)["typed_config"].clone();
+    // Of no bytes; what Envoy sees change when the module does.
+    let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    expected["config"]["vm_config"]["environment_variables"] =
+        json!({ "key_values": { "TOOLGATE_MODULE_SHA256": digest } });
+    assert_eq!(delivered(&read(&bench)), expected);
     assert_eq!(
         discovery["type_urls"],
         json!([filter(&inline)["typed_config"]["@type"]])
@@ -58,6 +63,9 @@ fn what_is_discovered_is_what_is_inlined_otherwise() {
         (Some(0), "", "")
     );
     assert_eq!(std::fs::read_link(bench.path("dir/..data")).unwrap(), stamp);
+    bench.write("toolgate.wasm", "another");
+    assert_eq!(bench.run(ECDS).code, Some(0));
+    assert_ne!(std::fs::read_link(bench.path("dir/..data")).unwrap(), stamp);
 }
 
 #[test]

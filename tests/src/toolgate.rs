@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -28,6 +28,7 @@ pub fn toolgate<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S
 #[derive(Clone, Debug, Default)]
 pub struct Render {
     policy: Value,
+    module: Option<PathBuf>,
     upstreams: Vec<String>,
     arguments: Vec<String>,
 }
@@ -56,6 +57,13 @@ impl Render {
         self.upstream(name, url)
     }
 
+    /// Takes the filter from this file instead of the one that was built.
+    #[must_use]
+    pub fn wasm(mut self, module: &Path) -> Self {
+        self.module = Some(module.to_owned());
+        self
+    }
+
     /// Adds an argument of `toolgate render envoy`.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
@@ -73,7 +81,8 @@ impl Render {
             "--policy".into(),
             policy.into_os_string(),
         ];
-        arguments.extend(["--wasm".into(), paths::module().into_os_string()]);
+        let module = self.module.clone().unwrap_or_else(paths::module);
+        arguments.extend(["--wasm".into(), module.into_os_string()]);
         arguments.extend(["--listen".into(), listener.to_string().into()]);
         arguments.extend(["--admin".into(), admin.to_string().into()]);
         for upstream in &self.upstreams {

@@ -20,6 +20,7 @@ mod parties;
 mod policy_in_force;
 mod quotas;
 mod rate_limit_parties;
+mod reload;
 mod run;
 mod sample;
 mod sessions;

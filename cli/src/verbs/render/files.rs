@@ -1,9 +1,11 @@
 //! `render ecds` and `render configmap`: the policy as a file that Envoy watches.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Outcome};
 use crate::manifest::{self, Name};
@@ -47,10 +49,11 @@ pub(super) fn ecds(args: &EcdsArgs) -> Outcome {
 
 /// Puts the policy into force in a directory.
 pub(super) fn write(file: &PolicyFile, wasm: &Path, directory: &Path) -> Outcome<()> {
+    let digest = hex(&Sha256::digest(std::fs::read(wasm)?));
     let wasm = wasm
         .to_str()
         .ok_or_else(|| Failure::usage("--wasm: the path is not UTF-8"))?;
-    let text = manifest::ecds(&file.policy, &file.document, wasm);
+    let text = manifest::ecds(&file.policy, &file.document, wasm, Some(&digest));
     rollout::replace(directory, manifest::ECDS_FILE, &text)?;
     Ok(())
 }
@@ -63,11 +66,19 @@ pub(super) fn configmap(args: &ConfigmapArgs) -> Outcome {
         );
     }
     let file = args.policy.load()?;
-    let text = manifest::ecds(&file.policy, &file.document, &args.wasm);
+    let text = manifest::ecds(&file.policy, &file.document, &args.wasm, None);
     let map = manifest::configmap(&args.name, &args.namespace, &text)?;
     super::warn_of_size(&map);
     std::io::stdout()
         .lock()
         .write_all(manifest::to_yaml(&[map])?.as_bytes())?;
     Ok(0)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
