@@ -28,6 +28,7 @@ demo: build ## real MCP clients and servers with Envoy and a policy between them
 	@examples/demo/run.sh
 	@examples/limits/run.sh
 	@examples/outage/run.sh
+	@examples/envoy-filters/run.sh
 
 .PHONY: test
 test: lint test-engine test-wasm test-e2e bench-smoke ## everything but the slow suites
