@@ -24,6 +24,7 @@ pub mod answer;
 pub mod binding;
 pub mod breaker;
 pub mod canonical;
+pub mod chain;
 pub mod decide;
 pub mod edit;
 pub mod exchange;

@@ -14,9 +14,10 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 /// The SHA-256 of `key`.
 const KEY: &str = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";
 
-fn engine(tool: &serde_json::Value) -> Rc<Engine> {
+fn engine(tool: &serde_json::Value, arguments: &str) -> Rc<Engine> {
     let policy = json!({
         "version": 1,
+        "telemetry": { "arguments": arguments },
         "servers": { "docs": { "path": "/mcp", "tools": { "echo": tool } } },
         "roles": { "all": { "allow": ["docs/*"] } },
         "keys": { "one": { "sha256": [KEY], "roles": ["all"] } }
@@ -68,11 +69,14 @@ fn peak_of(engine: &Rc<Engine>, body: &[u8]) -> usize {
 #[test]
 fn reading_a_body_allocates_nothing_that_grows_with_it() {
     const LIMIT: usize = 1_048_576;
-    let bare = engine(&json!({}));
+    let bare = engine(&json!({}), "off");
     let (small, large) = (peak_of(&bare, &call(1_024)), peak_of(&bare, &call(LIMIT)));
     assert!(large <= small + 256, "1 KiB: {small} bytes, 1 MiB: {large} bytes");
-    // A schema needs the arguments as a tree: one copy of them.
-    let checked = engine(&json!({ "inputSchema": { "type": "object" } }));
-    let large = peak_of(&checked, &call(LIMIT));
-    assert!(large <= LIMIT + 64 * 1024, "1 MiB under a schema: {large} bytes");
+    // A digest is taken of a copy of the arguments in canonical form, which is gone before a schema needs them as a tree.
+    for arguments in ["digest", "values"] {
+        for tool in [json!({}), json!({ "inputSchema": { "type": "object" } })] {
+            let large = peak_of(&engine(&tool, arguments), &call(LIMIT));
+            assert!(large <= LIMIT + 64 * 1024, "{arguments} {tool}: {large} bytes");
+        }
+    }
 }

@@ -22,8 +22,8 @@ struct Field {
 }
 
 /// More than most records have.
-const FIELDS: usize = 24;
-const BYTES: usize = 256;
+const FIELDS: usize = 32;
+const BYTES: usize = 1024;
 
 impl Exported {
     /// Before the fields of a record are told.

@@ -92,8 +92,8 @@ impl Judge for Exchange {
         self.record().decision.map_or("undecided", Reason::as_str)
     }
     fn fields(&self, field: &mut dyn FnMut(&'static str, &[u8])) {
-        for (name, value) in self.record().fields() {
-            field(name, &value);
+        for (known, value) in self.record().fields() {
+            field(known.state, value.as_bytes());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One chain: runs of consecutive records, joined as the records between them are met.
 
-use sha2::{Digest as _, Sha256};
+use toolgate_engine::chain;
 
 use super::finding::{Finding, Kind};
 use crate::log::{Place, Record};
@@ -128,16 +128,8 @@ fn linked(before: &Link, after: &Link) -> Result<(), Finding> {
 
 /// The digest that a record has.
 pub(super) fn digest(record: &Record<'_>) -> Digest {
-    let mut hash = Sha256::new();
-    for (name, value) in record.states().filter(|(name, _)| *name != "chain_digest") {
-        hash.update(format!("{name}={}:", value.len()));
-        hash.update(value);
-        hash.update(b"\n");
-    }
-    let hash: [u8; 32] = hash.finalize().into();
-    hash.iter()
-        .take(16)
-        .fold(0, |digest, byte| digest << 8 | u128::from(*byte))
+    let covered = record.states().filter(|(name, _)| *name != chain::DIGEST);
+    parse_digest(&chain::digest(covered)).unwrap_or_default()
 }
 
 /// The digest that a record says it has: 32 lower-case hex digits.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
+use toolgate_engine::exchange::{FIELDS, Field};
 
 /// Where lines go.
 pub(crate) enum AccessLog {
@@ -30,35 +31,12 @@ const HTTP: &[(&str, &str)] = &[
     ("request_id", "%REQ(X-REQUEST-ID)%"),
 ];
 
-/// Field names and the filter state that the filter leaves.
-const DECISION: &[(&str, &str)] = &[
-    ("decision", "toolgate.decision"),
-    ("would_deny", "toolgate.would_deny"),
-    ("detail", "toolgate.detail"),
-    ("key", "toolgate.key"),
-    ("team", "toolgate.team"),
-    ("server", "toolgate.server"),
-    ("object", "toolgate.object"),
-    ("mcp.method.name", "toolgate.method"),
-    ("gen_ai.tool.name", "toolgate.tool"),
-    ("jsonrpc.request.id", "toolgate.id"),
-    ("mcp.protocol.version", "toolgate.protocol"),
-    ("mcp.session.id", "toolgate.session"),
-    ("limit", "toolgate.limit"),
-    ("cost_micros", "toolgate.cost_micros"),
-    ("rate_limit", "toolgate.rate_limit"),
-    ("store_conflicts", "toolgate.store_conflicts"),
-    ("outcome", "toolgate.outcome"),
-    ("outcome_code", "toolgate.outcome_code"),
-    ("result_bytes", "toolgate.result_bytes"),
-    ("result_tokens", "toolgate.result_tokens"),
-    ("first_byte_ms", "toolgate.first_byte_ms"),
-    ("call_duration_ms", "toolgate.duration_ms"),
-];
-
 /// One access logger.
 pub(super) fn logger(log: &AccessLog) -> Value {
-    let format = json!({ "json_format": fields() });
+    let fields: Map<String, Value> = fields()
+        .map(|(name, operator)| (name.to_owned(), json!(operator)))
+        .collect();
+    let format = json!({ "json_format": fields });
     match log {
         AccessLog::File(path) => json!({
             "name": "envoy.access_loggers.file",
@@ -78,18 +56,18 @@ pub(super) fn logger(log: &AccessLog) -> Value {
     }
 }
 
-fn fields() -> Map<String, Value> {
+/// Names and operators of all fields.
+pub(super) fn fields() -> impl Iterator<Item = (&'static str, String)> {
     let http = HTTP
         .iter()
-        .map(|(name, operator)| ((*name).to_owned(), json!(operator)));
-    // The host prefixes what a wasm filter sets; PLAIN, or the value comes as encoded protobuf.
-    let decision = DECISION.iter().map(|(name, state)| {
-        (
-            (*name).to_owned(),
-            json!(format!("%FILTER_STATE(wasm.{state}:PLAIN)%")),
-        )
-    });
-    http.chain(decision).collect()
+        .map(|(name, operator)| (*name, (*operator).to_owned()));
+    http.chain(FIELDS.iter().map(|field| (field.log, state(field))))
+}
+
+/// What the filter left of a field. The host prefixes what a wasm filter sets; PLAIN, or the value comes as encoded
+/// protobuf.
+pub(super) fn state(field: &Field) -> String {
+    format!("%FILTER_STATE(wasm.{}:PLAIN)%", field.state)
 }
 
 #[cfg(test)]
@@ -104,19 +82,13 @@ mod tests {
         let first_column =
             |line: &'static str| line.strip_prefix("| `").and_then(|_| line.split(" | ").next());
         let mut documented: Vec<_> = table.lines().filter_map(first_column).flat_map(quoted).collect();
-        let mut rendered: Vec<_> = HTTP.iter().chain(DECISION).map(|(name, _)| *name).collect();
+        let mut rendered: Vec<_> = fields().map(|(name, _)| name).collect();
         documented.sort_unstable();
         rendered.sort_unstable();
         assert_eq!(documented, rendered);
-        let named: Vec<_> = quoted(states).skip(2).collect();
-        let exported: Vec<_> = DECISION
-            .iter()
-            .filter_map(|(_, state)| state.strip_prefix("toolgate."))
-            .collect();
-        assert!(
-            exported.iter().all(|state| named.contains(state)),
-            "{named:?} {exported:?}"
-        );
-        assert_eq!(named.len(), exported.len());
+        // In the order in which digests take them.
+        let named: Vec<_> = quoted(states).skip(2).take(FIELDS.len()).collect();
+        let exported: Vec<_> = FIELDS.iter().map(Field::name).collect();
+        assert_eq!(named, exported);
     }
 }

@@ -38,6 +38,23 @@ pub(super) fn named(name: &str, endpoints: &[Endpoint], https: bool, ca: Option<
     cluster
 }
 
+/// A gRPC service in the clear. A dead connection must be noticed soon.
+pub(super) fn grpc(name: &str, endpoint: &Endpoint) -> Value {
+    let mut cluster = named(name, std::slice::from_ref(endpoint), false, None);
+    cluster["connect_timeout"] = json!("1s");
+    cluster["typed_extension_protocol_options"] = json!({
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {
+                "http2_protocol_options": {
+                    "connection_keepalive": { "interval": "30s", "timeout": "5s" },
+                },
+            },
+        },
+    });
+    cluster
+}
+
 /// Addresses are taken as they are. One name: a connection goes to whichever of its addresses
 /// answers first. Several: every address of every name is an endpoint.
 fn discovery(cluster: &mut Value, endpoints: &[Endpoint]) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Setup, access_log, buffers, jwt, route, socket_address, tls, wasm};
+use super::{Setup, access_log, buffers, jwt, otlp, route, socket_address, tls, tracing, wasm};
 
 /// Header bytes must come within this, so that slow senders do not pile up. (Bodies:
 /// `limits.bodyTimeout`, in the filter.)
@@ -64,7 +64,11 @@ fn connection_manager(setup: &Setup<'_>) -> Value {
         "route_config": route::configuration(setup),
         "http_filters": filters(setup),
     });
-    let logs: Vec<Value> = setup.access_logs.iter().map(access_log::logger).collect();
+    let mut logs: Vec<Value> = setup.access_logs.iter().map(access_log::logger).collect();
+    if setup.otlp.is_some() {
+        logs.push(otlp::logger());
+        manager["tracing"] = tracing::tracing();
+    }
     if !logs.is_empty() {
         manager["access_log"] = Value::Array(logs);
     }
@@ -75,6 +79,10 @@ fn connection_manager(setup: &Setup<'_>) -> Value {
 fn filters(setup: &Setup<'_>) -> Vec<Value> {
     let mut filters = Vec::new();
     filters.extend(setup.jwt.as_ref().map(|jwt| jwt::filter(jwt, setup.policy)));
+    if setup.otlp.is_some() {
+        filters.extend(tracing::carry());
+        filters.push(tracing::tell_trace());
+    }
     filters.push(wasm::filter(setup));
     filters.extend(route::session_filter(&setup.upstreams));
     filters.push(json!({

@@ -10,10 +10,12 @@ mod cluster;
 mod jwt;
 pub(crate) mod listener;
 pub(crate) mod metrics;
+mod otlp;
 mod rate_limit;
 mod route;
 mod text;
 mod tls;
+mod tracing;
 pub(crate) mod wasm;
 
 use std::net::SocketAddr;
@@ -27,6 +29,7 @@ use crate::upstream::Upstream;
 
 pub(crate) use access_log::AccessLog;
 pub(crate) use jwt::{Jwks, Jwt};
+pub(crate) use otlp::{CLUSTER as OTLP_CLUSTER, Otlp};
 pub(crate) use rate_limit::RateLimit;
 pub(crate) use text::{Ordered, to_text};
 pub(crate) use tls::DownstreamTls;
@@ -57,6 +60,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) rate_limit: Option<RateLimit>,
     /// Where decisions are recorded.
     pub(crate) access_logs: Vec<AccessLog>,
+    /// Where decisions and spans go as well.
+    pub(crate) otlp: Option<Otlp>,
 }
 
 impl Setup<'_> {
@@ -97,6 +102,7 @@ pub(crate) fn bootstrap(setup: &Setup<'_>) -> Value {
             .and_then(|jwt| jwt::cluster(jwt, setup.ca.as_deref())),
     );
     clusters.extend(setup.rate_limit.as_ref().map(rate_limit::cluster));
+    clusters.extend(setup.otlp.as_ref().map(otlp::cluster));
     let mut bootstrap = json!({
         "admin": { "address": socket_address(setup.admin) },
         "stats_config": metrics::stats_config(),

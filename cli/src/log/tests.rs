@@ -75,6 +75,22 @@ fn a_record_of_today_and_one_with_every_field_are_read() {
     );
 }
 
+/// Digests take them in this order, all but the last.
+#[test]
+fn states_are_those_of_the_engine_in_its_order() {
+    let fields = toolgate_engine::exchange::FIELDS;
+    let mut line = json!({ "time": "2026-11-20T21:24:09Z" });
+    for field in fields {
+        line[field.log] = json!("1");
+    }
+    let text = line.to_string();
+    let record = Record::parse(text.as_bytes()).unwrap();
+    let read: Vec<_> = record.states().map(|(name, _)| name).collect();
+    let exported: Vec<_> = fields.iter().map(|field| field.name()).collect();
+    assert_eq!(read, exported);
+    assert_eq!(exported.last(), Some(&toolgate_engine::chain::DIGEST));
+}
+
 #[test]
 fn lines_that_are_no_records_say_why() {
     let good = json!({ "time": "2026-11-20T21:24:09Z", "decision": null });

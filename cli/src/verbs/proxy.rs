@@ -9,7 +9,7 @@ use toolgate_engine::binding::Secrets;
 use toolgate_engine::policy::Policy;
 use url::Url;
 
-use crate::envoy::{DownstreamTls, Jwks, Jwt, RateLimit};
+use crate::envoy::{DownstreamTls, Jwks, Jwt, OTLP_CLUSTER, Otlp, RateLimit};
 use crate::failure::{Failure, Outcome};
 use crate::upstream::{Endpoint, Upstream};
 
@@ -49,6 +49,9 @@ pub(crate) struct ProxyArgs {
     /// Where limits with scope "global" are counted: a rate limit service (gRPC).
     #[arg(long, value_name = "HOST:PORT")]
     rate_limit_service: Option<String>,
+    /// Also send decisions and spans to an OpenTelemetry collector (OTLP over gRPC, in the clear).
+    #[arg(long, value_name = "HOST:PORT")]
+    otlp: Option<String>,
 }
 
 impl ProxyArgs {
@@ -65,17 +68,7 @@ impl ProxyArgs {
                 _ => Ok(None),
             };
         };
-        let endpoint = Url::parse(&format!("http://{address}"))
-            .ok()
-            .filter(|url| url.port_or_known_default().is_some() && matches!(url.path(), "" | "/"))
-            .filter(|url| url.username().is_empty() && url.query().is_none() && address.contains(':'))
-            .and_then(|url| Endpoint::of(&url));
-        let Some(endpoint) = endpoint else {
-            return Err(
-                Failure::usage(format!("--rate-limit-service {address}: not an address"))
-                    .fix("write it as HOST:PORT, for example 127.0.0.1:8081"),
-            );
-        };
+        let endpoint = grpc_endpoint(address, "--rate-limit-service", 8081)?;
         let cluster = service
             .map_or("ratelimit", |service| &*service.cluster)
             .to_owned();
@@ -86,6 +79,23 @@ impl ProxyArgs {
             .fix("give the policy's \"rateLimitService\" another \"cluster\""));
         }
         Ok(Some(RateLimit { cluster, endpoint }))
+    }
+
+    /// The OpenTelemetry collector.
+    pub(crate) fn otlp(&self, policy: &Policy, rate_limit: Option<&RateLimit>) -> Outcome<Option<Otlp>> {
+        let Some(address) = &self.otlp else {
+            return Ok(None);
+        };
+        let endpoint = grpc_endpoint(address, "--otlp", 4317)?;
+        let taken = policy.server_by_name(OTLP_CLUSTER).is_some()
+            || rate_limit.is_some_and(|service| service.cluster == OTLP_CLUSTER);
+        if taken {
+            return Err(Failure::usage(format!(
+                "the policy has something named {OTLP_CLUSTER:?}, which is what --otlp calls the collector"
+            ))
+            .fix("give it another name"));
+        }
+        Ok(Some(Otlp { endpoint }))
     }
 
     /// Certificate and key for the listener.
@@ -204,6 +214,19 @@ pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
         Ok(mut found) => found.next().ok_or_else(|| hint.to_owned()),
         Err(error) => Err(format!("{error}; {hint}")),
     }
+}
+
+/// `HOST:PORT` of a gRPC service; a name is looked up by Envoy.
+fn grpc_endpoint(address: &str, option: &str, port: u16) -> Outcome<Endpoint> {
+    Url::parse(&format!("http://{address}"))
+        .ok()
+        .filter(|url| url.port_or_known_default().is_some() && matches!(url.path(), "" | "/"))
+        .filter(|url| url.username().is_empty() && url.query().is_none() && address.contains(':'))
+        .and_then(|url| Endpoint::of(&url))
+        .ok_or_else(|| {
+            Failure::usage(format!("{option} {address}: not an address"))
+                .fix(format!("write it as HOST:PORT, for example 127.0.0.1:{port}"))
+        })
 }
 
 /// The names of the policy's servers.

@@ -113,13 +113,15 @@ fn envoy(args: &EnvoyArgs) -> Outcome {
         .as_deref()
         .map(|path| there.absolute(path, "--policy-file"))
         .transpose()?;
+    let rate_limit = args.proxy.rate_limit(policy)?;
     let setup = Setup {
+        otlp: args.proxy.otlp(policy, rate_limit.as_ref())?,
         wasm: there.file(&args.wasm, "--wasm")?,
         listen: args.listen,
         admin: args.admin,
         ca: args.proxy.ca(&upstreams, jwt.as_ref(), there)?,
         tls: args.proxy.tls(there)?,
-        rate_limit: args.proxy.rate_limit(policy)?,
+        rate_limit,
         access_logs: access_log(args, there)?,
         policy,
         document: &file.document,

@@ -65,13 +65,15 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let program = find::envoy(args.envoy.as_deref())?;
     let jwt = args.proxy.jwt(policy, Files::Here)?;
     let admin = free_port()?;
+    let rate_limit = args.proxy.rate_limit(policy)?;
     let setup = Setup {
+        otlp: args.proxy.otlp(policy, rate_limit.as_ref())?,
         wasm: find::wasm(args.wasm.as_deref())?,
         listen: args.listen,
         admin,
         ca: args.proxy.ca(&upstreams, jwt.as_ref(), Files::Here)?,
         tls: args.proxy.tls(Files::Here)?,
-        rate_limit: args.proxy.rate_limit(policy)?,
+        rate_limit,
         access_logs: access_logs(args.access_log.as_deref())?,
         policy,
         document: &file.document,

@@ -7,7 +7,6 @@ use crate::canonical;
 use crate::json::Value;
 use crate::loops::{self, Looping, Run, What};
 use crate::mcp::call::{Call, Object};
-use crate::mcp::trace::trace_id;
 use crate::reason::Reason;
 
 /// What makes a retry another call than the one before, with the same arguments.
@@ -23,8 +22,7 @@ pub(super) fn check<'a>(context: &Context<'a>, call: &Call<'_>) -> Verdict<'a> {
     let (Object::Tool { name, arguments }, false) = (&call.object, key.loops.is_empty()) else {
         return Verdict::NotApplicable;
     };
-    let trace = context.trace.or_else(|| meta_trace(context));
-    let run = match (context.session, &trace) {
+    let run = match (context.session, &context.trace) {
         (Some(session), _) => Run::Session(session),
         (None, Some(trace)) => Run::Trace(trace),
         (None, None) => Run::None,
@@ -78,11 +76,8 @@ fn digest(context: &Context<'_>, arguments: Option<Value<'_>>) -> [u8; 32] {
         .into_iter()
         .filter_map(|name| Some((name, context.params.get(name)?)))
         .collect();
+    if answers.is_empty() {
+        return context.digest_of(arguments);
+    }
     canonical::digest(arguments, &answers)
-}
-
-/// <https://modelcontextprotocol.io/specification/2026-07-28/basic/index#_meta>
-fn meta_trace(context: &Context<'_>) -> Option<[u8; 32]> {
-    let traceparent = context.params.get("_meta")?.get("traceparent")?.as_str()?;
-    trace_id(traceparent.as_bytes())
 }

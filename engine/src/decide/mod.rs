@@ -10,9 +10,12 @@ mod trace;
 pub use access::{Access, Why, item_access, reaching_role};
 pub use trace::{Check, Step, Trace, Watch};
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
+use crate::canonical;
 use crate::identity::Caller;
+use crate::json::Value;
 use crate::mcp::call::{Call, Object};
 use crate::mcp::envelope::{Params, clip};
 use crate::mcp::method::{self, List};
@@ -121,10 +124,19 @@ pub struct Context<'a> {
     pub params: &'a Params<'a>,
     /// The session of the request, as the server knows it.
     pub session: Option<&'a [u8]>,
-    /// The trace that its headers name.
+    /// The trace that the client names.
     pub trace: Option<[u8; 32]>,
+    /// The digest of the call's arguments, once somebody asks for it.
+    pub digest: &'a OnceCell<[u8; 32]>,
     /// Enforcement would have refused the request before: it counts nowhere.
     pub spared: bool,
+}
+
+impl Context<'_> {
+    /// The digest of the call's arguments ([`canonical::digest`]), which is made only once.
+    pub fn digest_of(&self, arguments: Option<Value<'_>>) -> [u8; 32] {
+        *self.digest.get_or_init(|| canonical::digest(arguments, &[]))
+    }
 }
 
 /// The outcome of all checks.

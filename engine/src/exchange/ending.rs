@@ -10,13 +10,18 @@ use crate::telemetry::At;
 impl Exchange {
     /// Whether [`Exchange::finish`] has something to do: then it must be called when the exchange ends.
     pub fn settles(&self) -> bool {
-        self.unsettled.is_some() || self.state.settles()
+        self.unsettled.is_some() || self.chain.is_some() || self.state.settles()
     }
 
-    /// The exchange has ended: says what came of it, gives back what was charged for nothing, and charges what the result
-    /// costs.
+    /// The exchange has ended: says what came of it, gives back what was charged for nothing, charges what the result
+    /// costs, and adds the record to its chain.
     pub fn finish(&mut self, ending: &dyn Ending, store: &dyn Store, now: UnixNanos) {
         self.tallied(store, |this, store| this.end(ending, store, now));
+        if let Some(chain) = self.chain.take() {
+            let fields = self.record.fields().map(|(field, value)| (field.name(), value));
+            // A record that cannot be numbered is in no chain, which is no reason to refuse anything.
+            self.record.link = chain.link(fields, store, now).ok();
+        }
     }
 
     fn end(&mut self, ending: &dyn Ending, store: &dyn Store, now: UnixNanos) {

@@ -12,7 +12,7 @@ use crate::mcp::classify::Declared;
 use crate::mcp::envelope::{Rejected, invalid};
 use crate::mcp::headers::{self, Single, is_json_media_type, single};
 use crate::mcp::revision::Era;
-use crate::mcp::trace::trace_id;
+use crate::mcp::trace::{plain_id, trace_id};
 use crate::policy::{Policy, Unmatched};
 use crate::reason::Reason;
 
@@ -62,6 +62,11 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
         };
     };
     record.server = Some(policy.server(server).name.clone());
+    let trace = match single(lines, "traceparent") {
+        Single::One(value) => trace_id(value),
+        Single::Absent | Single::Repeated => None,
+    };
+    record.trace_id = span(lines).or(trace);
     if let Some(refused) = check_origin(policy, lines, &answers) {
         return refused;
     }
@@ -101,10 +106,6 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
             if declared.era() == Era::Modern {
                 edits.extend(tasks::open_mirror(engine, server, &caller, lines));
             }
-            let trace = match single(lines, "traceparent") {
-                Single::One(value) => trace_id(value),
-                Single::Absent | Single::Repeated => None,
-            };
             let mirrors = lines
                 .iter()
                 .filter(|(name, _)| is_mirror(name))
@@ -125,6 +126,14 @@ pub(super) fn judge(engine: &Engine, head: &RequestHead<'_>, now: UnixNanos, rec
                 }),
             }
         }
+    }
+}
+
+/// The trace of the host's own span, where the host says it. A client could say so too; it can name any trace.
+fn span(lines: &HeaderLines<'_>) -> Option<[u8; 32]> {
+    match single(lines, SPAN_TRACE) {
+        Single::One(value) => plain_id(value),
+        Single::Absent | Single::Repeated => None,
     }
 }
 
@@ -308,6 +317,9 @@ const ROUTER: &[&str] = &[
 ];
 /// Headers of sessions and resumption, which 2026-07-28 removed.
 const SESSION: &[&str] = &[SESSION_ID, "last-event-id"];
+
+/// Where a host that traces puts the id of its own trace: a filter cannot ask for it. Never forwarded.
+const SPAN_TRACE: &str = "x-toolgate-trace-id";
 
 pub(super) const SESSION_ID: &str = "mcp-session-id";
 

@@ -1,5 +1,8 @@
 //! The verdict on a POSTed message.
 
+use std::cell::OnceCell;
+
+use super::arguments::Told;
 use super::{Engine, Record, UnixNanos, Waiting};
 use crate::decide::{Context, Judgement, Watch, judge as judge_call};
 use crate::json;
@@ -7,6 +10,7 @@ use crate::mcp::call::{Call, Object};
 use crate::mcp::classify::{check_mirrors, revision_of};
 use crate::mcp::envelope::{self, Envelope, PARSE_ERROR, Rejected, Shape, clip_to, invalid};
 use crate::mcp::revision::{Era, Revision};
+use crate::mcp::trace;
 use crate::store::Store;
 
 /// What a body turned out to be. Lives only as long as the verdict on it.
@@ -26,6 +30,10 @@ pub(super) enum Judged<'a> {
         id: Option<&'a str>,
         envelope: Envelope<'a>,
         judgement: Judgement,
+        /// The trace that the client names.
+        trace: Option<[u8; 32]>,
+        /// What the record says of its arguments.
+        told: Told,
     },
 }
 
@@ -84,6 +92,8 @@ fn conclude<'a>(
             id,
             envelope,
         }) => {
+            let trace = waiting.trace.or_else(|| trace::in_meta(&envelope.params));
+            let digest = OnceCell::new();
             let context = Context {
                 policy: &engine.policy,
                 server: engine.policy.server(waiting.server),
@@ -94,16 +104,20 @@ fn conclude<'a>(
                 now,
                 params: &envelope.params,
                 session: waiting.session.as_deref(),
-                trace: waiting.trace,
+                trace,
+                digest: &digest,
                 spared: waiting.would_deny.is_some(),
             };
             let judgement = judge_call(&context, &call, watch);
+            let told = Told::of(&context, &call);
             Judged::Call {
                 revision,
                 call,
                 id,
                 envelope,
                 judgement,
+                trace,
+                told,
             }
         }
     }
@@ -169,13 +183,21 @@ fn read<'a>(
 
 impl Judged<'_> {
     /// Writes down what is known of the message.
-    pub(super) fn describe(&self, record: &mut Record) {
+    pub(super) fn describe(&mut self, record: &mut Record) {
         match self {
             Judged::Rejected(rejected) => record.id.clone_from(&rejected.id),
             Judged::Response { id, .. } => record.id = Some((*id).to_owned()),
             Judged::Call {
-                revision, call, id, ..
+                revision,
+                call,
+                id,
+                trace,
+                told,
+                ..
             } => {
+                record.trace_id = record.trace_id.or(*trace);
+                record.arguments_digest = told.digest.take();
+                record.arguments = told.values.take();
                 record.protocol = Some(revision.as_str());
                 record.method = Some(call.method.clone().into_owned());
                 record.id = id.map(str::to_owned);

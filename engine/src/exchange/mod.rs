@@ -4,6 +4,7 @@
 //! host must do next. An exchange that has answered or was told to ignore its request does
 //! nothing more.
 
+mod arguments;
 mod context;
 mod edits;
 mod ending;
@@ -30,7 +31,7 @@ mod way_back_tests;
 use std::rc::Rc;
 
 pub use explain::{Explained, explain};
-pub use record::Record;
+pub use record::{FIELDS, Field, Record};
 pub use step::{
     BodyStep, Cause, ChunkStep, Ended, Ending, HeadStep, RateLimitCall, RateLimitReply, RequestHead,
     ResponseHead, ResponseStep, ResultStep,
@@ -44,6 +45,7 @@ use state::{Asked, Asking, Charged, Forwarded, State, Verb, Waiting, forwarded};
 
 use crate::answer::Answers;
 use crate::binding::{Owner, Secrets};
+use crate::chain::{Chain, Run};
 use crate::decide::{Judgement, Refusal};
 use crate::identity::Caller;
 use crate::mcp::call::{Object, asks_for_task};
@@ -113,6 +115,8 @@ pub struct Exchange {
     state: State,
     /// What was charged when it was answered here.
     unsettled: Option<State>,
+    /// The chain that its record continues when it has ended.
+    chain: Option<Chain>,
     record: Record,
     /// Whether what is refused is only recorded; `None` before the caller is known.
     mode: Option<Mode>,
@@ -126,11 +130,16 @@ pub struct Exchange {
 impl Exchange {
     /// An exchange that has seen nothing yet.
     pub fn new(engine: Rc<Engine>) -> Exchange {
+        let record = Record {
+            policy: Some(engine.policy.hash().clone()),
+            ..Record::default()
+        };
         Exchange {
             engine,
             state: State::New,
             unsettled: None,
-            record: Record::default(),
+            chain: None,
+            record,
             mode: None,
             called: Text::Nothing,
             counted: false,
@@ -301,7 +310,7 @@ impl Exchange {
         &mut self,
         waiting: &Waiting,
         body: &[u8],
-        judged: message::Judged<'_>,
+        mut judged: message::Judged<'_>,
         store: &dyn Store,
         now: UnixNanos,
     ) -> BodyStep {
@@ -326,11 +335,14 @@ impl Exchange {
                 id,
                 envelope,
                 judgement,
+                trace,
+                ..
             } => {
                 if let Object::Tool { name, .. } = &call.object {
                     let server = self.engine.policy.server(waiting.server);
                     let tool = Some(&**name);
                     self.called = At { server, tool }.tool();
+                    self.chain = chain_of(&self.engine, waiting, trace.as_ref());
                 }
                 let Judgement { refused, would_deny } = judgement;
                 self.note_would_deny(waiting.would_deny.as_ref().or(would_deny.as_ref()));
@@ -456,4 +468,18 @@ impl Exchange {
         self.unsettled = Some(ended).filter(State::settles).or(self.unsettled.take());
         reply
     }
+}
+
+/// The chain of a call that names a session or a trace.
+fn chain_of(engine: &Engine, waiting: &Waiting, trace: Option<&[u8; 32]>) -> Option<Chain> {
+    if !engine.policy.telemetry().chains {
+        return None;
+    }
+    let server = &engine.policy.server(waiting.server).name;
+    let run = match (&waiting.session, trace) {
+        (Some(id), _) => Run::Session { server, id },
+        (None, Some(id)) => Run::Trace(id),
+        (None, None) => return None,
+    };
+    Some(Chain::of(&engine.policy.key(waiting.caller.key).name, run))
 }

@@ -1,16 +1,21 @@
 //! What is known about an exchange: for logs, filter state and headers.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::rc::Rc;
 
 use super::message::logged;
 use crate::binding::tasks::Task;
+use crate::chain::{self, Link};
 use crate::outcome::Outcome;
+use crate::policy::PolicyHash;
 use crate::reason::Reason;
 
 /// The record of one exchange; grows as the exchange goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
+    /// The hash of the policy that decided.
+    pub policy: Option<PolicyHash>,
     /// The decision; `None` before there is one.
     pub decision: Option<Reason>,
     /// What enforcement would have said where shadow mode let it through.
@@ -35,6 +40,12 @@ pub struct Record {
     pub protocol: Option<&'static str>,
     /// The session: as the server knows it, or where it is refused, as sent.
     pub session: Option<Vec<u8>>,
+    /// The trace that it is part of, in hexadecimal digits: the host's span, or else what the client says.
+    pub trace_id: Option<[u8; 32]>,
+    /// `sha256:` and the SHA-256 of a call's arguments in canonical form, in hexadecimal digits.
+    pub arguments_digest: Option<String>,
+    /// A call's arguments, masked, as JSON text; at most 16 KiB.
+    pub arguments: Option<String>,
     /// The limit that refused or would have, as a JSON Pointer into the policy.
     pub limit: Option<String>,
     /// What the call was charged, in millionths of a currency unit.
@@ -53,53 +64,138 @@ pub struct Record {
     pub duration_ms: Option<u64>,
     /// What the rate limit service said: `within`, `over`, or what went wrong.
     pub rate_limit: Option<String>,
+    /// The place in its chain; known once the exchange has ended.
+    pub link: Option<Link>,
+}
+
+/// A field of a record.
+#[derive(Clone, Copy)]
+pub struct Field {
+    /// Its name in access logs and spans.
+    pub log: &'static str,
+    /// The name of its filter state; the host puts `wasm.` in front.
+    pub state: &'static str,
+    value: fn(&Record) -> Option<Cow<'_, str>>,
+}
+
+/// All fields, in the order in which the digest of a chain's record takes them ([`chain::digest`]), which is all but the
+/// last.
+///
+/// Names are those of OpenTelemetry where it has them: <https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/>
+pub const FIELDS: &[Field] = &[
+    field("decision", "toolgate.decision", |r| {
+        text(r.decision.map(Reason::as_str))
+    }),
+    field("would_deny", "toolgate.would_deny", |r| {
+        text(r.would_deny.map(Reason::as_str))
+    }),
+    field("detail", "toolgate.detail", |r| text(r.detail.as_deref())),
+    field("key", "toolgate.key", |r| text(r.key.as_deref())),
+    field("team", "toolgate.team", |r| text(r.team.as_deref())),
+    field("server", "toolgate.server", |r| text(r.server.as_deref())),
+    field("mcp.method.name", "toolgate.method", |r| {
+        text(r.method.as_deref())
+    }),
+    field("gen_ai.tool.name", "toolgate.tool", |r| text(r.tool.as_deref())),
+    field("object", "toolgate.object", |r| text(r.object.as_deref())),
+    field("jsonrpc.request.id", "toolgate.id", |r| text(r.id.as_deref())),
+    field("mcp.protocol.version", "toolgate.protocol", |r| text(r.protocol)),
+    field("mcp.session.id", "toolgate.session", |r| {
+        r.session.as_deref().map(String::from_utf8_lossy)
+    }),
+    field("limit", "toolgate.limit", |r| text(r.limit.as_deref())),
+    field("cost_micros", "toolgate.cost_micros", |r| number(r.cost_micros)),
+    field("rate_limit", "toolgate.rate_limit", |r| {
+        text(r.rate_limit.as_deref())
+    }),
+    field("store_conflicts", "toolgate.store_conflicts", |r| {
+        number(r.store_conflicts)
+    }),
+    field("outcome", "toolgate.outcome", |r| {
+        text(r.outcome.map(Outcome::as_str))
+    }),
+    field("outcome_code", "toolgate.outcome_code", |r| {
+        number(r.outcome.and_then(Outcome::code))
+    }),
+    field("result_bytes", "toolgate.result_bytes", |r| {
+        number(r.result_bytes)
+    }),
+    field("result_tokens", "toolgate.result_tokens", |r| {
+        number(r.result_tokens)
+    }),
+    field("first_byte_ms", "toolgate.first_byte_ms", |r| {
+        number(r.first_byte_ms)
+    }),
+    field("call_duration_ms", "toolgate.duration_ms", |r| {
+        number(r.duration_ms)
+    }),
+    field("policy", "toolgate.policy", |r| {
+        text(r.policy.as_ref().map(PolicyHash::as_str))
+    }),
+    field("arguments_digest", "toolgate.arguments_digest", |r| {
+        text(r.arguments_digest.as_deref())
+    }),
+    field("arguments", "toolgate.arguments", |r| {
+        text(r.arguments.as_deref())
+    }),
+    field("trace_id", "toolgate.trace_id", |r| {
+        text(r.trace_id.as_ref().and_then(|id| std::str::from_utf8(id).ok()))
+    }),
+    field(chain::ID, "toolgate.chain_id", |r| {
+        text(link(r).map(|link| &*link.id))
+    }),
+    field(chain::SEQ, "toolgate.chain_seq", |r| {
+        number(link(r).map(|link| link.seq))
+    }),
+    field(chain::PREV, "toolgate.chain_prev", |r| {
+        text(link(r).and_then(|link| link.prev.as_deref()))
+    }),
+    field(chain::AT, "toolgate.chain_at", |r| {
+        number(link(r).map(|link| link.at))
+    }),
+    field(chain::DIGEST, "toolgate.chain_digest", |r| {
+        text(link(r).map(|link| &*link.digest))
+    }),
+];
+
+const fn field(log: &'static str, state: &'static str, value: fn(&Record) -> Option<Cow<'_, str>>) -> Field {
+    Field { log, state, value }
+}
+
+fn text(text: Option<&str>) -> Option<Cow<'_, str>> {
+    text.map(Cow::Borrowed)
+}
+
+fn number<'r>(number: Option<impl ToString>) -> Option<Cow<'r, str>> {
+    number.map(|number| Cow::Owned(number.to_string()))
+}
+
+fn link(record: &Record) -> Option<&Link> {
+    record.link.as_ref()
+}
+
+impl Field {
+    /// Its name in digests: the state's, without the `toolgate.` of all.
+    pub fn name(&self) -> &'static str {
+        self.state.strip_prefix("toolgate.").unwrap_or(self.state)
+    }
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Field")
+            .field("log", &self.log)
+            .field("state", &self.state)
+            .finish()
+    }
 }
 
 impl Record {
-    /// The known fields as (filter state name, value). The host puts `wasm.` in front.
-    pub fn fields(&self) -> impl Iterator<Item = (&'static str, Cow<'_, [u8]>)> {
-        [
-            ("toolgate.decision", self.decision.map(|r| r.as_str().as_bytes())),
-            (
-                "toolgate.would_deny",
-                self.would_deny.map(|r| r.as_str().as_bytes()),
-            ),
-            ("toolgate.detail", self.detail.as_deref().map(str::as_bytes)),
-            ("toolgate.key", self.key.as_deref().map(str::as_bytes)),
-            ("toolgate.team", self.team.as_deref().map(str::as_bytes)),
-            ("toolgate.server", self.server.as_deref().map(str::as_bytes)),
-            ("toolgate.method", self.method.as_deref().map(str::as_bytes)),
-            ("toolgate.tool", self.tool.as_deref().map(str::as_bytes)),
-            ("toolgate.object", self.object.as_deref().map(str::as_bytes)),
-            ("toolgate.id", self.id.as_deref().map(str::as_bytes)),
-            ("toolgate.protocol", self.protocol.map(str::as_bytes)),
-            ("toolgate.session", self.session.as_deref()),
-            ("toolgate.limit", self.limit.as_deref().map(str::as_bytes)),
-            ("toolgate.outcome", self.outcome.map(|o| o.as_str().as_bytes())),
-            (
-                "toolgate.rate_limit",
-                self.rate_limit.as_deref().map(str::as_bytes),
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| value.map(|value| (name, Cow::Borrowed(value))))
-        .chain(self.numbers())
-    }
-
-    fn numbers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, [u8]>)> {
-        let code = self.outcome.and_then(Outcome::code);
-        [
-            ("toolgate.cost_micros", self.cost_micros),
-            ("toolgate.store_conflicts", self.store_conflicts.map(u64::from)),
-            ("toolgate.result_bytes", self.result_bytes),
-            ("toolgate.result_tokens", self.result_tokens),
-            ("toolgate.first_byte_ms", self.first_byte_ms),
-            ("toolgate.duration_ms", self.duration_ms),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| value.map(|value| (name, value.to_string())))
-        .chain(code.map(|code| ("toolgate.outcome_code", code.to_string())))
-        .map(|(name, value)| (name, Cow::Owned(value.into_bytes())))
+    /// The fields that have a value, in the order of [`FIELDS`].
+    pub fn fields(&self) -> impl Iterator<Item = (&'static Field, Cow<'_, str>)> {
+        FIELDS
+            .iter()
+            .filter_map(|field| Some((field, (field.value)(self)?)))
     }
 
     /// The one task that a request is about is known to be the caller's.

@@ -16,9 +16,8 @@ fn fields(came: &Came) -> Vec<String> {
         "first_byte_ms",
         "duration_ms",
     ];
-    let fields = came.record.fields().filter_map(|(name, value)| {
-        let name = name.strip_prefix("toolgate.")?;
-        let value = String::from_utf8_lossy(&value).into_owned();
+    let fields = came.record.fields().filter_map(|(field, value)| {
+        let name = field.state.strip_prefix("toolgate.")?;
         ours.contains(&name).then(|| format!("{name}={value}"))
     });
     let mut fields: Vec<String> = fields.collect();
