@@ -8,6 +8,7 @@ mod diff;
 mod envoy;
 mod failure;
 mod grants;
+mod learn;
 mod limits;
 mod log;
 mod manifest;
@@ -23,7 +24,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use verbs::{audit as audit_verb, check, diff as diff_verb, explain, keygen, render, run, schema, who_can};
+use verbs::{
+    audit as audit_verb, check, diff as diff_verb, explain, keygen, learn as learn_verb, render, run, schema,
+    who_can,
+};
 
 /// Govern MCP traffic behind Envoy: which tools exist for a key, and which calls may run.
 #[derive(Debug, Parser)]
@@ -50,6 +54,8 @@ enum Verb {
     WhoCan(who_can::Args),
     /// Tell what the change from one policy to another means: who gains, who loses.
     Diff(diff_verb::Args),
+    /// Learn the least-privilege policy that observed traffic needs, and which grants nobody used.
+    Learn(learn_verb::Args),
     /// Make a new key (shown once) and its policy entry.
     Keygen(keygen::Args),
     /// Print configuration for a proxy, or for the rate limit service behind it.
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::WhoCan(args) => who_can::run(&args),
         Verb::Diff(args) => diff_verb::run(&args),
+        Verb::Learn(args) => learn_verb::run(&args),
         Verb::Keygen(args) => keygen::run(&args),
         Verb::Render(args) => render::run(args),
         Verb::Audit(args) => audit_verb::run(&args),

@@ -115,11 +115,18 @@ fn methods(about: &mut About<'_>, old: &Server, new: &Server) {
         let named = |globs: &GlobSet| globs.matches_text(method.name);
         method.always || globs.as_ref().is_none_or(named)
     };
-    for method in method::all() {
-        match (granted(&old.methods, method), granted(&new.methods, method)) {
-            (false, true) => about.say(Effect::Wider, format!("accepts {}", method.name)),
-            (true, false) => about.say(Effect::Narrower, format!("no longer accepts {}", method.name)),
-            _ => {}
+    let those = |before: bool, after: bool| -> Vec<&str> {
+        let changed = |method: &&method::Method| {
+            granted(&old.methods, method) == before && granted(&new.methods, method) == after
+        };
+        method::all().filter(changed).map(|method| method.name).collect()
+    };
+    for (effect, verb, methods) in [
+        (Effect::Wider, "accepts", those(false, true)),
+        (Effect::Narrower, "no longer accepts", those(true, false)),
+    ] {
+        if !methods.is_empty() {
+            about.say(effect, format!("{verb} {}", methods.join(", ")));
         }
     }
     // Extensions: what the protocol does not know is accepted only where a pattern says so.

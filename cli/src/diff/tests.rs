@@ -200,7 +200,7 @@ fn each_change_has_its_effect_and_the_way_back_the_other() {
             Value::Null,
             Wider,
             Wider,
-            "accepts prompts/get",
+            "accepts resources/read, ",
         ),
         (
             "/servers/docs/unlistedTools",

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod keygen;
+pub(crate) mod learn;
 pub(crate) mod proxy;
 pub(crate) mod render;
 pub(crate) mod run;
