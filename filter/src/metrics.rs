@@ -69,6 +69,8 @@ pub fn report_once(host: &impl Host, measures: &[Measure]) {
 
 fn give(host: &impl Host, id: u32, measure: &Measure) -> HostResult<()> {
     match measure.family().kind() {
+        // Defined, it is shown as 0; Envoy refuses to add nothing.
+        Kind::Counter if measure.value() == 0 => Ok(()),
         Kind::Counter => host.increment_metric(id, measure.value()),
         Kind::Gauge | Kind::Histogram => host.record_metric(id, measure.value()),
     }

@@ -237,7 +237,12 @@ impl Host for FakeHost {
         Ok(u32::try_from(state.defined.len()).unwrap())
     }
     fn increment_metric(&self, id: u32, by: u64) -> HostResult<()> {
-        *self.call("increment_metric")?.metric(Kind::Counter, id)? += by;
+        let mut state = self.call("increment_metric")?;
+        let counter = state.metric(Kind::Counter, id)?;
+        if by == 0 {
+            return Err(HostStatus::BAD_ARGUMENT);
+        }
+        *counter += by;
         Ok(())
     }
     fn record_metric(&self, id: u32, value: u64) -> HostResult<()> {
