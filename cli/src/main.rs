@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use verbs::{
-    audit as audit_verb, check, diff as diff_verb, explain, keygen, learn as learn_verb, render, run, schema,
-    who_can,
+    audit as audit_verb, check, diff as diff_verb, explain, keygen, learn as learn_verb, render,
+    rollout as rollout_verb, run, schema, who_can,
 };
 
 /// Govern MCP traffic behind Envoy: which tools exist for a key, and which calls may run.
@@ -58,6 +58,8 @@ enum Verb {
     Learn(learn_verb::Args),
     /// Make a new key (shown once) and its policy entry.
     Keygen(keygen::Args),
+    /// See whether a policy is in force in a running Envoy.
+    Rollout(rollout_verb::Args),
     /// Print configuration for a proxy, or for the rate limit service behind it.
     Render(render::Args),
     /// Verify an access log.
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Verb::Learn(args) => learn_verb::run(&args),
         Verb::Keygen(args) => keygen::run(&args),
         Verb::Render(args) => render::run(args),
+        Verb::Rollout(args) => rollout_verb::run(&args),
         Verb::Audit(args) => audit_verb::run(&args),
         Verb::Schema => schema::run(),
     };

@@ -143,6 +143,11 @@ impl Envoy {
         self.listener
     }
 
+    /// Where its admin interface listens.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Its URL for `path`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.listener)

@@ -1,5 +1,9 @@
 //! Getting a policy into a running Envoy, and seeing whether it is there.
 
+mod admin;
 mod directory;
+mod status;
 
+pub(crate) use admin::{Admin, Problem};
 pub(crate) use directory::replace;
+pub(crate) use status::Status;

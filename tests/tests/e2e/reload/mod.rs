@@ -3,10 +3,12 @@
 mod effect;
 mod memory;
 mod module;
+mod rollout;
 mod state;
 mod traffic;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -24,6 +26,9 @@ pub(crate) const KEY: &str = "reload-key";
 
 /// Each connection may be another worker's: a policy is in force when so many in a row say so.
 const IN_A_ROW: usize = 12;
+
+/// How many directories have been made by hand.
+static FORCED: AtomicUsize = AtomicUsize::new(0);
 
 /// An Envoy that watches a directory, and the directory.
 pub(crate) struct Watched {
@@ -106,7 +111,7 @@ impl Watched {
     pub(crate) fn force(&self, text: &str) {
         let directory = self.directory();
         let old = std::fs::read_link(directory.join("..data")).expect("a link");
-        let new = format!("{}_", old.display());
+        let new = format!("..forced-{}", FORCED.fetch_add(1, Ordering::Relaxed));
         std::fs::create_dir(directory.join(&new)).expect("made");
         std::fs::write(directory.join(&new).join("ecds.json"), text).expect("written");
         std::os::unix::fs::symlink(&new, directory.join("..data_tmp")).expect("linked");
