@@ -11,7 +11,11 @@ use serde_json::json;
 fn bench() -> Bench {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let bench = Bench::new(&policy());
-    std::fs::copy(here.join("tests/logs/demo.jsonl"), bench.path("access.jsonl")).unwrap();
+    std::fs::copy(
+        here.join("../examples/demo/access.jsonl"),
+        bench.path("access.jsonl"),
+    )
+    .unwrap();
     std::fs::copy(here.join("../examples/demo/policy.json"), bench.path("demo.json")).unwrap();
     bench
 }

@@ -12,7 +12,7 @@ use crate::log::Logs;
 use crate::policy_file::{Part, PolicyFile};
 
 /// What Envoy wrote while `examples/demo` ran.
-const DEMO_LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logs/demo.jsonl");
+const DEMO_LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/demo/access.jsonl");
 const DEMO_POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/demo/policy.json");
 
 #[test]
