@@ -22,6 +22,10 @@ build: ## leave the filter in dist/toolgate.wasm and the command line tool in di
 	cargo build --locked --release -p toolgate
 	@scripts/dist.sh "$(TARGET_DIR)" $(MODULE_LIMIT)
 
+.PHONY: image
+image: build ## the filter as an OCI image layout in dist/image, for registries and meshes
+	@scripts/image.py
+
 .PHONY: demo
 demo: build ## real MCP clients and servers with Envoy and a policy between them
 	@scripts/setup.sh demo
