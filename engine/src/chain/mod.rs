@@ -59,7 +59,7 @@ pub struct Link {
     /// When it was numbered, in milliseconds since the Unix epoch.
     pub at: u64,
     /// The chain: 16 hexadecimal digits that say whose it is, and after a hyphen when it began, in hexadecimal
-    /// milliseconds since the Unix epoch.
+    /// nanoseconds since the Unix epoch: replicas may begin one within the same millisecond.
     pub id: String,
     /// Its number, from 1.
     pub seq: u64,
@@ -110,7 +110,7 @@ impl Chain {
             store,
             &mut Contention::default(),
             |record: &mut Record| {
-                let step = record.begin_step(u64::from_le_bytes(self.id), at);
+                let step = record.begin_step(u64::from_le_bytes(self.id), now.0);
                 let mut link = Link {
                     at,
                     id: format!("{name}-{:x}", step.start),

@@ -1,7 +1,7 @@
 //! The ends of chains, many in one record, in entries of one size. All numbers are little endian.
 //!
 //! ```text
-//! id u64 │ start u64 │ at u64 │ seq u64 │ digest 16 bytes        times are milliseconds since the Unix epoch
+//! id u64 │ start u64 │ at u64 │ seq u64 │ digest 16 bytes        times are nanoseconds since the Unix epoch
 //! ```
 
 use super::digest::BYTES;
