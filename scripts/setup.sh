@@ -16,7 +16,7 @@ main() {
     case $name in
       build) run rust_targets ;;
       demo) run rust_targets envoy_1_40 sdk duckdb ;;
-      test) run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen redis ratelimit ;;
+      test) run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen redis ratelimit prometheus ;;
       *) run "$name" ;;
     esac
   done
@@ -48,8 +48,16 @@ setup_redis() { ensure redis "$(venv_stamp redis)" install_redis; }
 
 # The version is in ratelimit.txt, a module path with its version; go.txt pins the Go that stands in for a missing one.
 setup_ratelimit() {
-  ensure ratelimit "$(sha256 "$parties/requirements/ratelimit.txt" "$parties/requirements/go.txt")" install_ratelimit
+  ensure ratelimit "$(go_stamp "$parties/requirements/ratelimit.txt")" install_ratelimit
 }
+
+# The control planes whose objects `toolgate render` prints.
+setup_mesh() {
+  ensure istio "$(go_stamp "$root"/tests/mesh/istio/*)" install_istio
+  ensure envoy-gateway "$(go_stamp "$root"/tests/mesh/gateway/*)" install_envoy_gateway
+}
+
+setup_prometheus() { ensure prometheus "$(go_stamp "$root"/tests/prometheus/*)" install_prometheus; }
 
 setup_typescript() {
   ensure typescript "$(sha256 "$parties/ts/package.json" "$parties/ts/package-lock.json")" install_typescript
@@ -110,21 +118,38 @@ install_redis() {
   "$1/redis-server" --version >/dev/null
 }
 
-# Everything that Go keeps is in the component's directory, and goes once the binary is there.
 install_ratelimit() {
-  local module go=go work=$1/work
-  module=$(<"$parties/requirements/ratelimit.txt")
+  GOBIN=$1 with_go "$1/work" install "$(<"$parties/requirements/ratelimit.txt")"
+  mv "$1/service_cmd" "$1/ratelimit"
+}
+
+install_istio() { with_go "$1/work" -C "$root/tests/mesh/istio" build -o "$1/istio" .; }
+
+# The tags leave out what needs C headers.
+install_envoy_gateway() {
+  with_go "$1/work" -C "$root/tests/mesh/gateway" build -tags containers_image_openpgp,exclude_graphdriver_btrfs -o "$1/" tool
+}
+
+# The tag leaves out the discovery of targets in clouds, which is most of its dependencies.
+install_prometheus() { with_go "$1/work" -C "$root/tests/prometheus" build -tags remove_all_sd -o "$1/" tool; }
+
+# go_stamp <file>...: what a program is built from, and the Go that stands in for a missing one.
+go_stamp() { sha256 "$@" "$parties/requirements/go.txt"; }
+
+# with_go <directory> <argument of go>...: everything that Go keeps is in the directory, and goes at the end: gigabytes,
+# for a program that is then there. Who works on it sets GOMODCACHE and GOCACHE.
+with_go() {
+  local go=go work=$1
   # Go counts its own use below XDG_CONFIG_HOME. What the user has set there, such as a proxy, still holds.
   local -x GOENV=${GOENV:-${XDG_CONFIG_HOME:-$HOME/.config}/go/env} XDG_CONFIG_HOME=$work/config
-  local -x GOBIN=$1 GOPATH=$work/path GOMODCACHE=$work/modules GOCACHE=$work/build
-  local -x GOTOOLCHAIN=local GOFLAGS="-modcacherw -buildvcs=false -trimpath"
+  local -x GOPATH=$work/path GOMODCACHE=${GOMODCACHE:-$work/modules} GOCACHE=${GOCACHE:-$work/build}
+  local -x GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 GOFLAGS="-modcacherw -buildvcs=false -trimpath"
   mkdir -p "$work"
   if ! go_is_recent; then
     venv "$work/venv" go
     go=$work/venv/bin/go
   fi
-  "$go" install "$module" 2>"$work/log" || { cat "$work/log" >&2; die "$module cannot be built"; }
-  mv "$1/service_cmd" "$1/ratelimit"
+  nice "$go" "${@:2}" 2>"$work/log" || { cat "$work/log" >&2; die "go ${*:2} failed"; }
   rm -rf -- "$work"
 }
 

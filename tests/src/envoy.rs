@@ -239,9 +239,10 @@ impl Envoy {
         }
     }
 
-    /// Waits until the admin interface says that Envoy is live, or Envoy ends, or twenty seconds have passed.
+    /// Waits until the admin interface says that Envoy is live, or Envoy ends, or a minute has passed: one that is told by a
+    /// control plane to load the filter compiles it before.
     async fn ready(&mut self) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while self.process.exited().is_none() && Instant::now() < deadline {
             if let Ok(mut connection) = crate::client::Connection::open(self.admin).await {
                 let answer = connection

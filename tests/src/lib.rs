@@ -16,6 +16,7 @@ pub mod parties;
 pub mod paths;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod rate_limit;
 pub mod rmcp_client;
 pub mod tls;

@@ -15,6 +15,7 @@ mod heads;
 mod jwt;
 mod loops;
 mod metrics;
+mod monitoring;
 mod outcomes;
 mod parties;
 mod policy_in_force;
