@@ -15,6 +15,7 @@ mod manifest;
 mod nearest;
 mod policy_file;
 mod rate_limit;
+mod report;
 mod rollout;
 mod style;
 mod upstream;
@@ -26,7 +27,7 @@ use clap::{Parser, Subcommand};
 
 use verbs::{
     audit as audit_verb, check, diff as diff_verb, explain, keygen, learn as learn_verb, render,
-    rollout as rollout_verb, run, schema, who_can,
+    report as report_verb, rollout as rollout_verb, run, schema, who_can,
 };
 
 /// Govern MCP traffic behind Envoy: which tools exist for a key, and which calls may run.
@@ -62,6 +63,8 @@ enum Verb {
     Rollout(rollout_verb::Args),
     /// Print configuration for a proxy, or for the rate limit service behind it.
     Render(render::Args),
+    /// Tell what agents did and what it cost, from access logs.
+    Report(report_verb::Args),
     /// Verify an access log.
     Audit(audit_verb::Args),
     /// Print the policy's JSON Schema.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Verb::Learn(args) => learn_verb::run(&args),
         Verb::Keygen(args) => keygen::run(&args),
         Verb::Render(args) => render::run(args),
+        Verb::Report(args) => report_verb::run(&args),
         Verb::Rollout(args) => rollout_verb::run(&args),
         Verb::Audit(args) => audit_verb::run(&args),
         Verb::Schema => schema::run(),

@@ -148,8 +148,10 @@ fn link(record: &Record<'_>, place: Place) -> Result<Link, Kind> {
         number,
         previous,
         // What is compared with is what the next record was told, if that can be read.
-        digest: chain::parse_digest(said).unwrap_or(is),
-        changed: chain::parse_digest(said) != Some(is),
+        digest: chain::parse_digest(said)
+            .or(chain::parse_digest(&is))
+            .unwrap_or_default(),
+        changed: said != is,
         place,
     })
 }

@@ -3,8 +3,6 @@
 //! Logs are what is left after crashes, rotations and upgrades: a line that cannot be read is counted and named, and
 //! reading goes on. Nothing is held but the line being read.
 
-#![allow(dead_code, reason = "the verbs that read logs use a part of it each")]
-
 mod lines;
 mod record;
 mod source;
@@ -15,7 +13,7 @@ use std::fmt;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-pub(crate) use record::Record;
+pub(crate) use record::{Record, Text};
 
 use serde_json::{Value, json};
 

@@ -11,7 +11,8 @@ use time::format_description::well_known::Rfc3339;
 
 /// A record, borrowed from its line.
 ///
-/// Fields that a version of Toolgate does not write are absent; those it does not know are passed over. What Toolgate
+/// Fields that a version of Toolgate does not write are absent, and so are empty ones; those it does not know are passed
+/// over. What Toolgate
 /// itself says is kept as the text it was, because digests are taken over it; the methods read the numbers.
 #[derive(Debug, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
@@ -21,58 +22,82 @@ pub(crate) struct Record<'a> {
     pub(crate) time_ms: i64,
     #[serde(default, deserialize_with = "number")]
     pub(crate) status: Option<u64>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) method: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) path: Option<Text<'a>>,
     /// Of the whole HTTP exchange.
     #[serde(default, deserialize_with = "number")]
     pub(crate) duration_ms: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    pub(crate) request_bytes: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
-    pub(crate) response_bytes: Option<u64>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) details: Option<Text<'a>>,
-    pub(crate) flags: Option<Text<'a>>,
-    pub(crate) upstream: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) client: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) request_id: Option<Text<'a>>,
 
     // In every record, if only as null: what lacks it is another program's line.
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "text")]
     pub(crate) decision: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) would_deny: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) detail: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) key: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) team: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) server: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) object: Option<Text<'a>>,
-    #[serde(rename = "mcp.method.name")]
+    #[serde(rename = "mcp.method.name", default, deserialize_with = "text")]
     pub(crate) rpc_method: Option<Text<'a>>,
-    #[serde(rename = "gen_ai.tool.name")]
+    #[serde(rename = "gen_ai.tool.name", default, deserialize_with = "text")]
     pub(crate) tool: Option<Text<'a>>,
-    #[serde(rename = "jsonrpc.request.id")]
+    #[serde(rename = "jsonrpc.request.id", default, deserialize_with = "text")]
     pub(crate) rpc_id: Option<Text<'a>>,
-    #[serde(rename = "mcp.protocol.version")]
+    #[serde(rename = "mcp.protocol.version", default, deserialize_with = "text")]
     pub(crate) protocol: Option<Text<'a>>,
-    #[serde(rename = "mcp.session.id")]
+    #[serde(rename = "mcp.session.id", default, deserialize_with = "text")]
     pub(crate) session: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) limit: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     cost_micros: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) rate_limit: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     store_conflicts: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) outcome: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) outcome_code: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     result_bytes: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     result_tokens: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     first_byte_ms: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     call_duration_ms: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) policy: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) arguments_digest: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) arguments: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) trace_id: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) chain_id: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     chain_seq: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) chain_prev: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) chain_digest: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "text")]
     chain_at: Option<Text<'a>>,
 }
 
@@ -103,24 +128,9 @@ impl<'a> Record<'a> {
         parsed(self.cost_micros.as_ref())
     }
 
-    /// How often charging met another worker's write.
-    pub(crate) fn store_conflicts(&self) -> Option<u64> {
-        parsed(self.store_conflicts.as_ref())
-    }
-
-    /// Bytes of response body from the server.
-    pub(crate) fn result_bytes(&self) -> Option<u64> {
-        parsed(self.result_bytes.as_ref())
-    }
-
     /// About how many tokens the answer is.
     pub(crate) fn result_tokens(&self) -> Option<u64> {
         parsed(self.result_tokens.as_ref())
-    }
-
-    /// From the verdict to the answer's head.
-    pub(crate) fn first_byte_ms(&self) -> Option<u64> {
-        parsed(self.first_byte_ms.as_ref())
     }
 
     /// From the verdict to the answer.
@@ -133,13 +143,8 @@ impl<'a> Record<'a> {
         parsed(self.chain_seq.as_ref())
     }
 
-    /// When it was put into its chain, in Unix milliseconds.
-    pub(crate) fn chain_at(&self) -> Option<u64> {
-        parsed(self.chain_at.as_ref())
-    }
-
-    /// What the filter said, by the names of its filter state (`wasm.toolgate.` left out): all of it, and nothing that
-    /// Envoy added.
+    /// What the filter said, under the names and in the order in which digests take it, and last its digest. Nothing that
+    /// Envoy added is in it.
     pub(crate) fn states(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
             ("decision", &self.decision),
@@ -219,6 +224,12 @@ fn unix_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> 
         D::Error::invalid_value(Unexpected::Str(&text), &"a time like 2026-11-20T21:24:09.914Z")
     })?;
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).map_err(D::Error::custom)
+}
+
+/// What is empty has no value.
+fn text<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'a>>, D::Error> {
+    let text: Option<Text<'a>> = Option::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()))
 }
 
 /// Envoy writes its own numbers as such; log pipelines may make text of them, and write `-` for what is not known.

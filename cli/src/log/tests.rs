@@ -3,6 +3,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
+use toolgate_engine::exchange::{FIELDS, Field};
 
 use super::*;
 
@@ -42,18 +43,15 @@ fn parse(record: &Value) -> Result<(), String> {
 #[test]
 fn a_record_of_today_and_one_with_every_field_are_read() {
     let text = json!({
-        "time": "2026-11-20T21:24:09.914Z", "status": 200, "method": "POST", "path": "/docs/mcp", "duration_ms": "12",
-        "request_bytes": 1, "response_bytes": "-", "decision": "allowed", "key": "a\"b", "cost_micros": "50000",
+        "time": "2026-11-20T21:24:09.914Z", "status": 200, "method": "POST", "path": "/docs/mcp", "duration_ms": "12", "client": "-",
+        "decision": "allowed", "key": "a\"b", "cost_micros": "50000",
         "result_tokens": 7, "gen_ai.tool.name": "search", "jsonrpc.request.id": 3, "chain_seq": "2",
         "chain_prev": null, "not_yet_known": { "x": [1] },
     })
     .to_string();
     let record = Record::parse(text.as_bytes()).unwrap();
     assert_eq!(record.time_ms, 1_795_209_849_914);
-    assert_eq!(
-        (record.status, record.duration_ms, record.response_bytes),
-        (Some(200), Some(12), None)
-    );
+    assert_eq!((record.status, record.duration_ms), (Some(200), Some(12)));
     assert_eq!(record.key.as_deref(), Some("a\"b"));
     assert_eq!(
         (record.cost_micros(), record.result_tokens(), record.chain_seq()),
@@ -78,7 +76,7 @@ fn a_record_of_today_and_one_with_every_field_are_read() {
 /// Digests take them in this order, all but the last.
 #[test]
 fn states_are_those_of_the_engine_in_its_order() {
-    let fields = toolgate_engine::exchange::FIELDS;
+    let fields = FIELDS;
     let mut line = json!({ "time": "2026-11-20T21:24:09Z" });
     for field in fields {
         line[field.log] = json!("1");
@@ -86,7 +84,7 @@ fn states_are_those_of_the_engine_in_its_order() {
     let text = line.to_string();
     let record = Record::parse(text.as_bytes()).unwrap();
     let read: Vec<_> = record.states().map(|(name, _)| name).collect();
-    let exported: Vec<_> = fields.iter().map(|field| field.name()).collect();
+    let exported: Vec<_> = fields.iter().map(Field::name).collect();
     assert_eq!(read, exported);
     assert_eq!(exported.last(), Some(&toolgate_engine::chain::DIGEST));
 }
@@ -197,4 +195,18 @@ fn what_cannot_be_opened_is_a_wrong_question() {
     assert!(said.contains("it is a directory"), "{said}");
     let said = open(&["-".into(), "-".into()]).to_string();
     assert!(said.contains("only once"), "{said}");
+}
+
+#[test]
+fn what_is_empty_has_no_value() {
+    let mut record = json!({ "time": "2026-11-20T21:24:09.914Z", "status": "", "client": "" });
+    for field in FIELDS {
+        record[field.log] = json!("");
+    }
+    let text = record.to_string();
+    let record = Record::parse(text.as_bytes()).unwrap();
+    assert_eq!(
+        (record.states().count(), record.status, record.client.is_some()),
+        (0, None, false)
+    );
 }

@@ -8,6 +8,7 @@ pub(crate) mod keygen;
 pub(crate) mod learn;
 pub(crate) mod proxy;
 pub(crate) mod render;
+pub(crate) mod report;
 pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod schema;
