@@ -41,7 +41,7 @@ proptest! {
 /// As many as `PROPTEST_CASES` says, else a few.
 fn cases() -> u32 {
     let said = std::env::var("PROPTEST_CASES").ok();
-    said.and_then(|cases| cases.parse().ok()).unwrap_or(300)
+    said.and_then(|cases| cases.parse().ok()).unwrap_or(150)
 }
 
 fn judge(old: &Value, new: &Value) -> Result<(), TestCaseError> {
