@@ -27,5 +27,6 @@ mod sample;
 mod sessions;
 mod streams;
 mod tasks;
+mod telemetry;
 mod timeouts;
 mod transports;

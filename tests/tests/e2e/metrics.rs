@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use toolgate_engine::telemetry::{Family, Kind};
 use toolgate_tests::client::Transport;
 use toolgate_tests::envoy::{Envoy, Options, Release};
 use toolgate_tests::gate::Gate;
@@ -25,7 +26,8 @@ async fn series(gate: &Gate) -> BTreeSet<String> {
     let samples = page.lines().filter(|line| !line.starts_with('#'));
     let (ours, others): (Vec<&str>, Vec<&str>) = samples.partition(|line| line.starts_with("toolgate_"));
     for label in [
-        "owner=", "name=", "per=", "scope=", "outcome=", "server=", "tool=", "to=",
+        "owner=", "name=", "per=", "scope=", "outcome=", "server=", "tool=", "to=", "reason=", "mode=",
+        "key=", "team=", "hash=",
     ] {
         let theirs =
             |line: &&&str| line.contains(&format!("{{{label}")) || line.contains(&format!(",{label}"));
@@ -272,6 +274,8 @@ async fn shown(gate: &Gate) -> BTreeMap<String, (String, BTreeSet<String>)> {
 fn the_documentation_names_every_family_and_label() {
     run(async {
         let mut policy = global_policy();
+        policy["teams"]["eng"] = json!({});
+        policy["keys"]["alice"]["team"] = json!("eng");
         policy["keys"]["busy"] = json!({
             "sha256": [toolgate_tests::toolgate::key_digest("busy-key")],
             "roles": ["all"],
@@ -298,7 +302,17 @@ fn the_documentation_names_every_family_and_label() {
             }
         }
         let mut documented = documented();
-        assert_eq!(documented.len(), 9, "{documented:?}");
+        assert_eq!(documented.len(), Family::ALL.len(), "{documented:?}");
+        for family in Family::ALL {
+            let kind = match family.kind() {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
+            };
+            let labels = family.labels().iter().map(|label| (*label).to_owned());
+            let said = documented.get(family.name());
+            assert_eq!(said, Some(&(kind.to_owned(), labels.collect())), "{family:?}");
+        }
         let shown = shown(&gate).await;
         // Whether two workers ever write at the same moment is up to the machine.
         if !shown.contains_key(conflicts) {
