@@ -35,7 +35,7 @@ demo: build ## real MCP clients and servers with Envoy and a policy between them
 	@examples/envoy-filters/run.sh
 
 .PHONY: test
-test: lint test-engine test-wasm test-e2e bench-smoke ## everything but the slow suites
+test: lint test-engine test-wasm test-e2e test-browser bench-smoke ## everything but the slow suites
 
 .PHONY: fmt
 fmt: ## format the code
@@ -65,6 +65,11 @@ test-wasm: ## the engine's tests on wasm32-unknown-unknown, under Node
 test-e2e: build ## a real Envoy between real and scripted MCP clients and servers
 	@scripts/setup.sh test
 	cargo test --locked -p toolgate-tests -- --test-threads=$(E2E_THREADS)
+
+.PHONY: test-browser
+test-browser: build ## the report in a headless Chromium
+	@scripts/setup.sh browser
+	node --test tests/browser/
 
 .PHONY: bench
 bench: build ## what a decision costs, and Envoy's CPU and memory for calls and their results

@@ -8,6 +8,7 @@ set -euo pipefail
 source "$(dirname -- "$0")/lib.sh"
 
 parties=$root/tests/parties
+browser=$root/tests/browser
 
 main() {
   "$root/scripts/prerequisites.sh"
@@ -16,7 +17,7 @@ main() {
     case $name in
       build) run rust_targets ;;
       demo) run rust_targets envoy_1_40 sdk duckdb ;;
-      test) run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen redis ratelimit prometheus ;;
+      test) run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen redis ratelimit prometheus browser ;;
       *) run "$name" ;;
     esac
   done
@@ -65,6 +66,14 @@ setup_typescript() {
   if [[ $(readlink "$parties/ts/node_modules" || true) != "$cache/typescript/node_modules" ]]; then
     rm -rf -- "$parties/ts/node_modules"
     ln -s "$cache/typescript/node_modules" "$parties/ts/node_modules"
+  fi
+}
+
+setup_browser() {
+  ensure browser "$(sha256 "$browser/package.json" "$browser/package-lock.json")" install_browser
+  if [[ $(readlink "$browser/node_modules" || true) != "$cache/browser/node_modules" ]]; then
+    rm -rf -- "$browser/node_modules"
+    ln -s "$cache/browser/node_modules" "$browser/node_modules"
   fi
 }
 
@@ -163,6 +172,18 @@ go_is_recent() {
 install_typescript() {
   cp "$parties/ts/package.json" "$parties/ts/package-lock.json" "$parties/ts/.npmrc" "$1/"
   (cd "$1" && npm ci --silent --ignore-scripts)
+}
+
+# A Chromium that needs no root: unpacked here once. The package is made for Amazon Linux 2023 and unpacks the libraries
+# of its own only where it believes to be on it; they stand in where the system lacks them.
+install_browser() {
+  cp "$browser/package.json" "$browser/package-lock.json" "$browser/.npmrc" "$1/"
+  (cd "$1" && npm ci --silent --ignore-scripts)
+  (cd "$1" && TMPDIR=$1 AWS_LAMBDA_JS_RUNTIME=nodejs20.x node --input-type module \
+    -e 'import chromium from "@sparticuz/chromium"; await chromium.executablePath();')
+  "$1/chromium" --version >/dev/null 2>&1 || ln -s al2023/lib "$1/lib"
+  LD_LIBRARY_PATH=$1/lib "$1/chromium" --version >/dev/null || die "Chromium does not start"
+  rm -rf -- "$1/node_modules/@sparticuz"
 }
 
 install_wasm_bindgen() {

@@ -27,24 +27,24 @@ pub(super) fn section(report: &Report) -> Section {
         @let methods = report.methods.sorted();
         @if !methods.is_empty() {
             h3 { "Requests by method" }
-            table.narrow {
+            div.scroll { table.narrow {
                 tbody {
                     @for (method, times) in methods.iter().take(20) {
                         tr { th scope="row" { (name(method)) } td.num { (count(*times)) } }
                     }
                 }
-            }
+            } }
         }
         @let policies = report.policies.sorted();
         @if !policies.is_empty() {
             h3 { "Policies that decided" }
-            table.narrow {
+            div.scroll { table.narrow {
                 tbody {
                     @for (policy, times) in policies.iter().take(20) {
                         tr { th scope="row" { code { (name(policy)) } } td.num { (count(*times)) " requests" } }
                     }
                 }
-            }
+            } }
         }
     };
     Section {

@@ -22,10 +22,27 @@ pub(super) fn name(text: &str) -> Markup {
     html! { bdi.name title=(whole) { (breakable(&head)) "…" (breakable(&tail)) } }
 }
 
-/// With places to break it that people would choose.
+/// With places to break it: those that people would choose, and others where there are none.
 fn breakable(text: &str) -> Markup {
+    const UNBROKEN: usize = 16;
+    let mut parts: Vec<String> = vec![String::new()];
+    let mut length = 0;
+    for c in text.chars() {
+        if let Some(part) = parts.last_mut() {
+            part.push(c);
+        }
+        length += 1;
+        if matches!(c, '/' | '_' | '-' | '.' | ':') || length == UNBROKEN {
+            parts.push(String::new());
+            length = 0;
+        }
+    }
+    parts.retain(|part| !part.is_empty());
     html! {
-        @for part in text.split_inclusive(['/', '_', '-', '.', ':']) { (part) wbr; }
+        @for (index, part) in parts.iter().enumerate() {
+            @if index > 0 { wbr; }
+            (part)
+        }
     }
 }
 
@@ -60,7 +77,7 @@ mod tests {
         let said = name("</bdi><script>\"'\u{202e}x\u{0}").into_string();
         assert_eq!(
             said,
-            "<bdi class=\"name\">&lt;/<wbr>bdi&gt;&lt;script&gt;&quot;'\\u{202e}x\\u{0}<wbr></bdi>"
+            "<bdi class=\"name\">&lt;/<wbr>bdi&gt;&lt;script&gt;&quot;'\\u{<wbr>202e}x\\u{0}</bdi>"
         );
     }
 
@@ -69,7 +86,7 @@ mod tests {
         let long = format!("{}\"end", "é".repeat(252));
         let said = name(&long).into_string();
         assert!(
-            said.contains("title=\"ééé") && said.contains("…") && said.ends_with("é&quot;end<wbr></bdi>"),
+            said.contains("title=\"ééé") && said.contains("…") && said.ends_with("&quot;end</bdi>"),
             "{said}"
         );
     }
