@@ -5,17 +5,23 @@ mod common;
 use common::{Bench, limited, policy};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use toolgate_engine::policy::Policy;
 
 #[test]
 fn check_says_yes_and_no_with_every_error() {
     let bench = Bench::new(&policy());
     let said = bench.run("check policy.json");
+    let compiled = Policy::compile(policy().to_string().as_bytes()).unwrap();
+    let hash = compiled.hash();
     assert_eq!(
-        (said.code, said.out.as_str()),
+        (said.code, said.out),
         (
             Some(0),
-            "warning: policy.json: /sessions: without \"secretEnv\", sessions end with the process and do not cross replicas\n\
-             warning: policy.json: /keys/old/expires: the key has expired\nvalid: policy.json: 2 servers, 2 roles, 1 team, 4 keys\n"
+            format!(
+                "warning: policy.json: /sessions: without \"secretEnv\", sessions end with the process and do not cross replicas\n\
+                 warning: policy.json: /keys/old/expires: the key has expired\n\
+                 valid: policy.json: 2 servers, 2 roles, 1 team, 4 keys, hash {hash}\n"
+            )
         )
     );
 
@@ -42,6 +48,8 @@ fn check_says_yes_and_no_with_every_error() {
     assert_eq!(report["files"][0]["errors"][0]["pointer"], "/servers/docs/toolz");
     let valid = &report["files"][1];
     assert_eq!((&valid["valid"], &valid["errors"]), (&json!(true), &json!([])));
+    assert_eq!(valid["hash"], hash.as_str());
+    assert_eq!(report["files"][0]["hash"], Value::Null);
     let pointers: Vec<&Value> = valid["warnings"]
         .as_array()
         .unwrap()

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use toolgate_engine::policy::{Policy, Scope, Warning, lint};
+use toolgate_engine::policy::{Policy, PolicyHash, Scope, Warning, lint};
 
 use envoy_version::{EnvoyVersion, Lack, lacks};
 
@@ -56,6 +56,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
 struct Report<'a> {
     files: &'a [PathBuf],
     summary: String,
+    /// Which policy it is; `None` if it is none.
+    hash: Option<PolicyHash>,
     errors: Vec<Problem>,
     warnings: Vec<Placed>,
     lacks: Vec<Lack>,
@@ -77,6 +79,7 @@ impl<'a> Report<'a> {
             Ok(file) => Self {
                 files,
                 summary: summary(&file.policy),
+                hash: Some(file.policy.hash().clone()),
                 errors: Vec::new(),
                 warnings: warnings(&file),
                 lacks: envoy.map_or_else(Vec::new, |envoy| lacks(envoy, &file.policy)),
@@ -84,6 +87,7 @@ impl<'a> Report<'a> {
             Err(errors) => Self {
                 files,
                 summary: String::new(),
+                hash: None,
                 errors,
                 warnings: Vec::new(),
                 lacks: Vec::new(),
@@ -94,6 +98,7 @@ impl<'a> Report<'a> {
     fn to_json(&self) -> Value {
         let mut report = json!({
             "valid": self.is_valid(),
+            "hash": self.hash.as_ref().map(PolicyHash::as_str),
             "errors": self.errors,
             "warnings": self.warnings,
             "envoy": self.lacks,
@@ -178,7 +183,13 @@ impl fmt::Display for Report<'_> {
         }
         let errors = self.errors.len() + self.lacks.iter().filter(|lack| lack.certain).count();
         match errors {
-            0 => writeln!(f, "{GOOD}valid{GOOD:#}: {file}: {}", self.summary),
+            0 => {
+                write!(f, "{GOOD}valid{GOOD:#}: {file}: {}", self.summary)?;
+                match &self.hash {
+                    Some(hash) => writeln!(f, ", hash {hash}"),
+                    None => writeln!(f),
+                }
+            }
             errors => writeln!(f, "{file}: {}", counted(errors, "error")),
         }
     }
