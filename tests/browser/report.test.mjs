@@ -121,7 +121,7 @@ test('the keyboard chooses a chart and opens a trace', async () => {
 test('it says what matters: the burst, the failing tool, the grants that nobody needs', async () => {
   const { page } = await open(browser, join(directory, 'day.html'));
   const first = await page.$eval('.attention', (one) => one.innerText);
-  assert.match(first, /Spike: [\d,.]+ (calls|spent) .* (fin-bot|finance), 20 Nov 16:0/);
+  assert.match(first, /Spike: [\d,.]+ (calls|spent) .* by key fin-bot, 20 Nov 16:0/);
   assert.match(first, /Failing: mail\/send/);
   assert.match(first, /Shadow mode: enforcement would refuse \d+ requests \(rule \d+\)/);
   assert.match(first, /Unused: \d+ of \d+ granted patterns/);

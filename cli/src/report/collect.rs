@@ -18,8 +18,8 @@ const REFUSALS: usize = 4_000;
 const REFUSALS_TOLD: usize = 100;
 /// How many keys are named that the policy does not have.
 const STRANGERS: usize = 10;
-/// How many spikes are told.
-const SPIKES: usize = 12;
+/// Of how many series the spikes are told.
+const SPIKES: usize = 30;
 /// Of how many names in each dimension the series is looked at.
 const LOOKED_AT: usize = 200;
 /// Fewer calls or refusals in a bucket are no spike.
@@ -246,13 +246,17 @@ fn unusual(report: &Report) -> Vec<Unusual> {
             }
         }
     };
-    look(None, &report.total);
-    for (dimension, names) in report.dimensions() {
+    // Of equals, the first is the one to tell: who did it comes before what it was, and before the whole.
+    for (dimension, names) in [
+        ("key", &report.keys),
+        ("tool", &report.tools),
+        ("team", &report.teams),
+    ] {
         for (name, entry) in names.sorted().into_iter().take(LOOKED_AT) {
             look(Some((dimension, name)), entry);
         }
     }
-    // Equals stay in order: all together, teams, keys, tools.
+    look(None, &report.total);
     found.sort_by_key(|unusual| std::cmp::Reverse(unusual.highest.weight()));
     found.truncate(SPIKES);
     found

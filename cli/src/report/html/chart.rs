@@ -52,24 +52,29 @@ pub(super) fn columns(
     let half = top.is_multiple_of(2).then_some(top / 2);
     let lines = [(Some(top), 12), (half, 12 + HEIGHT / 2)];
     html! {
-        svg.chart role="img" aria-label={ (what) " over time" } width="100%" height=(bottom + 22) {
-            @for (value, y) in lines {
-                @if value.is_some() { line.grid x1="0" x2="100%" y1=(y) y2=(y) {} }
-            }
-            svg x="0" y="12" width="100%" height=(HEIGHT) viewBox={ "0 0 " (buckets.max(1)) " 1000" }
-                preserveAspectRatio="none" {
-                @for (layer, path) in layers.iter().zip(&paths) { path class=(layer.class) d=(path) {} }
-                @for (index, tip) in tips {
-                    rect.tip x=(index) y="0" width="1" height="1000" { title { (tip) } }
+        div.chart {
+            svg.scale aria-hidden="true" width="40" height=(bottom + 22) {
+                @for (value, y) in lines {
+                    @if let Some(value) = value { text.tick x="36" y=(y + 4) text-anchor="end" { (shown(value)) } }
                 }
+                text.tick x="36" y=(bottom + 4) text-anchor="end" { "0" }
             }
-            line.axis x1="0" x2="100%" y1=(bottom) y2=(bottom) {}
-            @for (value, y) in lines {
-                @if let Some(value) = value { text.tick x="0" y=(y - 3) { (shown(value)) } }
-            }
-            @for tick in ticks(timeline) {
-                line.axis x1=(tick.at) x2=(tick.at) y1=(bottom) y2=(bottom + 4) {}
-                text.tick x=(tick.at) y=(bottom + 17) text-anchor=(tick.anchor) { (tick.text) }
+            svg role="img" aria-label={ (what) " over time" } width="100%" height=(bottom + 22) {
+                @for (value, y) in lines {
+                    @if value.is_some() { line.grid x1="0" x2="100%" y1=(y) y2=(y) {} }
+                }
+                svg x="0" y="12" width="100%" height=(HEIGHT) viewBox={ "0 0 " (buckets.max(1)) " 1000" }
+                    preserveAspectRatio="none" {
+                    @for (layer, path) in layers.iter().zip(&paths) { path class=(layer.class) d=(path) {} }
+                    @for (index, tip) in tips {
+                        rect.tip x=(index) y="0" width="1" height="1000" { title { (tip) } }
+                    }
+                }
+                line.axis x1="0" x2="100%" y1=(bottom) y2=(bottom) {}
+                @for tick in ticks(timeline) {
+                    line.axis x1=(tick.at) x2=(tick.at) y1=(bottom) y2=(bottom + 4) {}
+                    text.tick x=(tick.at) y=(bottom + 17) text-anchor=(tick.anchor) { (tick.text) }
+                }
             }
         }
     }

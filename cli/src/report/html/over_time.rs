@@ -104,7 +104,7 @@ fn panel(report: &Report, dimension: &str, names: &Dimension) -> Markup {
             div.scroll {
                 table {
                     thead { tr {
-                        th { (dimension) } th.num { "calls" } th.num { "refused" } th.num { "failed" }
+                        th { (dimension) } th.num { "calls" } th.num { "refused" } th.num.opt { "failed" }
                         th.num { "cost" } th.num.opt { "tokens" }
                     } }
                     tbody {
@@ -139,7 +139,7 @@ fn counts_row(label: &Markup, counts: &Counts) -> Markup {
             th scope="row" { (label) }
             td.num { (count(counts.calls)) }
             td.num { @if counts.refused > 0 { span.bad { (count(counts.refused)) } } @else { "0" } }
-            td.num { (count(counts.failed))
+            td.num.opt { (count(counts.failed))
                 @if counts.failed > 0 { span.share { (percent(counts.failed, counts.went_on())) } } }
             td.num { (cost(counts.cost_micros)) }
             td.num.opt { (short(counts.tokens)) }

@@ -19,10 +19,22 @@ pub(super) fn section(report: &Report) -> Section {
             p.empty { "No spike." }
         } @else {
             ul.spikes {
-                @for unusual in &report.spikes {
-                    li {
-                        p { (sentence(report, unusual)) }
-                        (chart::sparkline(&unusual.values, |index| is_high(unusual, index)))
+                @for event in events(report) {
+                    @if let Some((unusual, also)) = event.split_first() {
+                        li {
+                            p {
+                                (sentence(report, unusual))
+                                @if !also.is_empty() {
+                                    span.about { ". Also: "
+                                        @for (index, other) in also.iter().enumerate() {
+                                            @if index > 0 { ", " }
+                                            (amount(other)) (of(other))
+                                        }
+                                    }
+                                }
+                            }
+                            (chart::sparkline(&unusual.values, |index| is_high(unusual, index)))
+                        }
                     }
                 }
             }
@@ -41,34 +53,62 @@ pub(super) fn section(report: &Report) -> Section {
     }
 }
 
+/// Series that are highest at the same time: one event, which shows in several of them.
+pub(super) fn events(report: &Report) -> Vec<Vec<&Unusual>> {
+    let mut events: Vec<Vec<&Unusual>> = Vec::new();
+    for unusual in &report.spikes {
+        let same = |event: &&mut Vec<&Unusual>| {
+            let began = event.first().map(|first| &first.highest);
+            began.is_some_and(|first| (first.from..=first.to).contains(&unusual.highest.from))
+        };
+        match events.iter_mut().find(same) {
+            Some(event) => event.push(unusual),
+            None => events.push(vec![unusual]),
+        }
+    }
+    events
+}
+
 /// What, where, when, and what would have been usual.
 pub(super) fn sentence(report: &Report, unusual: &Unusual) -> Markup {
     let (first, _) = report.timeline.buckets();
     let width = report.timeline.width().seconds();
     let start = (first + i64::try_from(unusual.highest.from).unwrap_or_default()) * width * 1000;
     let spike = &unusual.highest;
-    let shown = |value: u64| match unusual.measure {
-        Measure::Cost => cost(value),
-        _ => count(value),
-    };
+    html! {
+        strong { (amount(unusual)) } " in " (span(width.unsigned_abs())) (of(unusual)) ", " (second(start)) " (usually "
+        (shown(unusual, spike.median)) ", unusual above " (shown(unusual, spike.bound)) ")"
+        @match unusual.others.len() {
+            0 => {}
+            1 => ", and once more",
+            more => { ", and " (more) " times more" }
+        }
+    }
+}
+
+fn amount(unusual: &Unusual) -> String {
     let what = match unusual.measure {
         Measure::Calls => "calls",
         Measure::Refused => "refused calls",
         Measure::Cost => "spent",
         Measure::Tokens => "tokens",
     };
+    format!("{} {what}", shown(unusual, unusual.highest.peak))
+}
+
+fn of(unusual: &Unusual) -> Markup {
     html! {
-        strong { (shown(spike.peak)) " " (what) } " in " (span(width.unsigned_abs()))
         @match &unusual.of {
             Some((dimension, label)) => { " by " (dimension) " " (name(label)) },
             None => " in all",
         }
-        ", " (second(start)) " (usually " (shown(spike.median)) ", unusual above " (shown(spike.bound)) ")"
-        @match unusual.others.len() {
-            0 => {}
-            1 => ", and once more",
-            more => { ", and " (more) " times more" }
-        }
+    }
+}
+
+fn shown(unusual: &Unusual, value: u64) -> String {
+    match unusual.measure {
+        Measure::Cost => cost(value),
+        _ => count(value),
     }
 }
 

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::text::{name, shown};
 use super::{over_time, spikes, unused};
 use crate::report::numbers::{cost, count, milliseconds, percent, short};
-use crate::report::{Entry, Report, Unusual};
+use crate::report::{Entry, Report};
 
 /// A tool fails often if at least one of ten calls does, and not only once or twice.
 const OFTEN: u64 = 10;
@@ -64,8 +64,10 @@ fn tile(title: &str, value: &str, note: &str, class: &str) -> Markup {
 /// What stands out, with the place where more is said.
 fn attention(report: &Report) -> Markup {
     let mut lines: Vec<Markup> = Vec::new();
-    for unusual in first_spikes(report) {
-        lines.push(html! { a href="#spikes" { "Spike" } ": " (spikes::sentence(report, unusual)) });
+    for event in spikes::events(report).iter().take(3) {
+        if let Some(unusual) = event.first() {
+            lines.push(html! { a href="#spikes" { "Spike" } ": " (spikes::sentence(report, unusual)) });
+        }
     }
     for (tool, entry) in failing(report).into_iter().take(3) {
         let counts = &entry.counts;
@@ -107,7 +109,10 @@ fn attention(report: &Report) -> Markup {
         });
     }
     if report.damaged.lines > 0 {
-        lines.push(html! { a href="#log" { "Damaged" } ": " (count(report.damaged.lines)) " lines of the log could not be read" });
+        lines.push(
+            html! { a href="#log" { "Damaged" } ": " (count(report.damaged.lines))
+            @if report.damaged.lines == 1 { " line" } @else { " lines" } " of the log could not be read" },
+        );
     }
     html! {
         div.attention {
@@ -122,21 +127,6 @@ fn attention(report: &Report) -> Markup {
             (over_time::total(report))
         }
     }
-}
-
-/// One of those that began at the same time: it is one event that shows in several series.
-fn first_spikes(report: &Report) -> Vec<&Unusual> {
-    let mut first: Vec<&Unusual> = Vec::new();
-    for unusual in &report.spikes {
-        if first.len() < 3
-            && first
-                .iter()
-                .all(|other| other.highest.from != unusual.highest.from)
-        {
-            first.push(unusual);
-        }
-    }
-    first
 }
 
 /// Tools that fail often, most failures first.

@@ -77,7 +77,7 @@ mod tests {
         let said = name("</bdi><script>\"'\u{202e}x\u{0}").into_string();
         assert_eq!(
             said,
-            "<bdi class=\"name\">&lt;/<wbr>bdi&gt;&lt;script&gt;&quot;'\\u{<wbr>202e}x\\u{0}</bdi>"
+            "<bdi class=\"name\">&lt;/<wbr>bdi&gt;&lt;script&gt;&quot;'\\u<wbr>{202e}x\\u{0}</bdi>"
         );
     }
 
