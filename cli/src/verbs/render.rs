@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use toolgate_engine::policy::ServiceEngine;
+use toolgate_engine::policy::{Policy, ServiceEngine};
 use toolgate_engine::quota::Book;
 
 use super::proxy::{Files, GOOD_SECRET, ProxyArgs, parse_address, server_names, session_secret};
@@ -55,6 +55,9 @@ struct EnvoyArgs {
     /// Envoy's admin interface; it has no authentication, so keep it on loopback.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     admin: SocketAddr,
+    /// A listener for a kubelet and Prometheus: /ready and /stats/prometheus of the admin interface, and nothing else.
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
+    health: Option<SocketAddr>,
     /// Where a server of the policy is; repeat a NAME to balance over several endpoints.
     #[arg(long = "upstream", value_name = "NAME=URL")]
     upstreams: Vec<upstream::Argument>,
@@ -119,6 +122,7 @@ fn envoy(args: &EnvoyArgs) -> Outcome {
         wasm: there.file(&args.wasm, "--wasm")?,
         listen: args.listen,
         admin: args.admin,
+        health: args.health(policy)?,
         ca: args.proxy.ca(&upstreams, jwt.as_ref(), there)?,
         tls: args.proxy.tls(there)?,
         rate_limit,
@@ -145,6 +149,17 @@ fn envoy(args: &EnvoyArgs) -> Outcome {
 }
 
 impl EnvoyArgs {
+    fn health(&self, policy: &Policy) -> Outcome<Option<SocketAddr>> {
+        if self.health.is_some() && policy.server_by_name(envoy::HEALTH_CLUSTER).is_some() {
+            return Err(Failure::usage(format!(
+                "a server of the policy is named {:?}, which is what --health calls the admin interface",
+                envoy::HEALTH_CLUSTER
+            ))
+            .fix("give the server another name"));
+        }
+        Ok(self.health)
+    }
+
     fn there(&self) -> Files {
         if self.elsewhere {
             Files::Elsewhere

@@ -71,6 +71,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         wasm: find::wasm(args.wasm.as_deref())?,
         listen: args.listen,
         admin,
+        health: None,
         ca: args.proxy.ca(&upstreams, jwt.as_ref(), Files::Here)?,
         tls: args.proxy.tls(Files::Here)?,
         rate_limit,
