@@ -91,7 +91,9 @@ proptest! {
     ) {
         let text = |fields: &[(String, String)]| {
             let mut text = Vec::new();
-            fields.iter().for_each(|(name, value)| write(name, value, &mut text));
+            for (name, value) in fields {
+                write(name, value, &mut text);
+            }
             text
         };
         prop_assert_eq!(a == b, text(&a) == text(&b));

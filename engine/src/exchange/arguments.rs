@@ -4,7 +4,7 @@ use crate::chain::push_hex;
 use crate::decide::Context;
 use crate::json::{Kind, Value, write_str};
 use crate::mcp::call::{Call, Object};
-use crate::policy::{Arguments, Segment};
+use crate::policy::{Arguments, Mask, Segment};
 
 /// Longer ones are not recorded: access logs have to keep them.
 const MOST: usize = 16 * 1024;
@@ -36,7 +36,7 @@ impl Told {
         push_hex(&context.digest_of(*arguments), &mut digest);
         let values = (telemetry.arguments == Arguments::Values).then(|| {
             let masks = telemetry.masks_for(&context.server.name, name);
-            let paths: Vec<&[Segment]> = masks.map(|mask| mask.path()).collect();
+            let paths: Vec<&[Segment]> = masks.map(Mask::path).collect();
             masked(*arguments, &paths)
         });
         Told {
@@ -120,7 +120,7 @@ mod tests {
         );
         let policy = Policy::compile(document.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
         let masks = policy.telemetry().masks_for("docs", "search");
-        let paths: Vec<&[Segment]> = masks.map(|mask| mask.path()).collect();
+        let paths: Vec<&[Segment]> = masks.map(Mask::path).collect();
         let arguments = json::parse(arguments.as_bytes(), &json::Limits::default()).unwrap();
         masked(Some(arguments), &paths)
     }

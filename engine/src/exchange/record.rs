@@ -186,7 +186,7 @@ impl fmt::Debug for Field {
         f.debug_struct("Field")
             .field("log", &self.log)
             .field("state", &self.state)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

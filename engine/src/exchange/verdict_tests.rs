@@ -139,8 +139,7 @@ fn sha256(key: &str) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(key)
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn call(tool: &str) -> String {

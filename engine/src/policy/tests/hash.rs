@@ -112,6 +112,8 @@ fn everything_else_makes_a_difference() {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod properties {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 
@@ -161,11 +163,11 @@ mod properties {
             Value::String(text) => {
                 out.push('"');
                 for unit in text.encode_utf16() {
-                    out.push_str(&format!("\\u{unit:04X}"));
+                    write!(out, "\\u{unit:04X}").unwrap();
                 }
                 out.push('"');
             }
-            Value::Number(number) => out.push_str(&format!("{:e}", number.as_f64().unwrap())),
+            Value::Number(number) => write!(out, "{:e}", number.as_f64().unwrap()).unwrap(),
             Value::Null | Value::Bool(_) => out.push_str(&value.to_string()),
         }
     }
