@@ -93,7 +93,7 @@ fn reloads_refusals_and_rollbacks_are_told() {
             // The same policy in another spelling.
             let value: Value = serde_json::from_str(&two).expect("JSON");
             let mut pretty = serde_json::to_string_pretty(&value).expect("JSON");
-            pretty = pretty.replacen("{", "{\"$schema\": \"policy.schema.json\", ", 1);
+            pretty = pretty.replacen('{', "{\"$schema\": \"policy.schema.json\", ", 1);
             ecds.put(&pretty);
             becomes(&envoy, (&[(&first, 0), (&second, 1)], 3), "in another spelling").await;
         });
