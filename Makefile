@@ -10,6 +10,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/toolgate
 MODULE_LIMIT := 4500000
 # Every Envoy of the end-to-end tests is a process of its own; a few at a time keep the timings honest.
 E2E_THREADS ?= 4
+# Ports that Envoy Gateway binds on all interfaces, whatever it is told.
+ENVOY_GATEWAY_PORTS := 8081 18000 18001 18002 19000 19001 19003
 
 .PHONY: help
 help: ## print this list
@@ -70,6 +72,12 @@ test-e2e: build ## a real Envoy between real and scripted MCP clients and server
 test-browser: build ## the report in a headless Chromium
 	@scripts/setup.sh browser
 	node --test tests/browser/
+
+.PHONY: mesh
+mesh: image ## Istio and Envoy Gateway run what `toolgate render` prints for them
+	@scripts/setup.sh test mesh
+	OWN_NETWORK_PORTS="$(ENVOY_GATEWAY_PORTS)" cargo test --locked -p toolgate-tests --test mesh \
+	  --config 'target."cfg(unix)".runner = ["$(CURDIR)/scripts/own-network.sh"]' -- --test-threads=2
 
 .PHONY: bench
 bench: build ## what a decision costs, and Envoy's CPU and memory for calls and their results
