@@ -44,6 +44,8 @@ impl Serialize for Ordered<'_> {
                 }
                 map.end()
             }
+            // In YAML, a block; in JSON, a string like others.
+            Value::String(text) if text.contains('\n') => serde_saphyr::LitStr(text).serialize(serializer),
             scalar => scalar.serialize(serializer),
         }
     }

@@ -5,8 +5,13 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use toolgate_tests::paths;
-use toolgate_tests::toolgate::{key_digest, toolgate};
+use sha2::{Digest, Sha256};
+use toolgate_tests::client::Transport;
+use toolgate_tests::envoy::{Envoy, Options, Release};
+use toolgate_tests::messages::Era;
+use toolgate_tests::toolgate::{Render, key_digest, toolgate};
+use toolgate_tests::upstream::{Answer, Upstream, mcp_server};
+use toolgate_tests::{paths, run};
 
 /// What both print must be the same: the documents as JSON, one line for each reader.
 const READERS: &str = r#"
@@ -197,6 +202,62 @@ fn a_policy_that_travels_as_text_is_the_same_to_every_reader() {
         let file: Value = serde_json::from_str(file).expect("JSON");
         assert_same(&text(&file["resources"][0]["typed_config"]), &policy);
     }
+}
+
+#[test]
+fn what_patches_envoy_gateways_listener_is_what_envoy_loads_from_a_url() {
+    run(async {
+        let module = std::fs::read(paths::module()).expect("a module");
+        let digest: String = Sha256::digest(&module)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let upstream = Upstream::start(mcp_server(json!([]))).await;
+        upstream.answer("/toolgate.wasm", move |_| Answer::new(200).body(module.clone()));
+        let policy = json!({
+            "version": 1,
+            "servers": { "docs": { "path": "/docs/mcp" } },
+            "roles": { "reader": { "allow": ["docs/search"] } },
+            "keys": { "k": { "sha256": [key_digest("k")], "roles": ["reader"] } },
+        });
+        let url = upstream.url("/toolgate.wasm");
+        let [documents, _] = render(&policy, &["envoy-gateway", "--image", &url, "--sha256", &digest]);
+        let patches = &documents[0]["spec"]["jsonPatches"];
+        let (cluster, filter) = (
+            &patches[0]["operation"]["value"],
+            &patches[1]["operation"]["value"],
+        );
+        let scratch = tempfile::tempdir().expect("a directory");
+        let bootstraps = Render::new(policy).upstream("docs", &upstream.url("/docs/mcp"));
+        for release in Release::ALL {
+            let options = Options {
+                release,
+                ..Options::default()
+            };
+            let envoy = Envoy::start(options, |listener, admin| {
+                let bootstrap = bootstraps.run(scratch.path(), listener, admin).expect("rendered");
+                let mut bootstrap: Value = serde_json::from_str(&bootstrap).expect("JSON");
+                let resources = &mut bootstrap["static_resources"];
+                resources["clusters"]
+                    .as_array_mut()
+                    .expect("clusters")
+                    .push(cluster.clone());
+                let chain = &mut resources["listeners"][0]["filter_chains"][0];
+                chain["filters"][0]["typed_config"]["http_filters"][0] = filter.clone();
+                bootstrap.to_string()
+            })
+            .await;
+            for (tool, decision) in [("search", "allowed"), ("write", "hidden")] {
+                let request = Era::Modern.call("/docs/mcp", tool, &json!({})).key("k");
+                let answer = envoy.send(&request, Transport::Length).await;
+                assert_eq!(
+                    answer.header("x-toolgate-decision"),
+                    decision,
+                    "{release:?} {answer:?}"
+                );
+            }
+        }
+    });
 }
 
 /// Numbers are compared as doubles: 1e21 is an integer to one reader and a float to another.
