@@ -173,11 +173,12 @@ with_go() {
   rm -rf -- "$work"
 }
 
-# go_is_recent: whether the Go on the PATH is at least 1.26; the service's go.mod asks for 1.25.6.
+# go_is_recent: whether the Go on the PATH is at least 1.26.4, which Envoy Gateway's go.mod asks for.
 go_is_recent() {
   local version
   version=$(go env GOVERSION 2>/dev/null) || return 1
-  [[ $version =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 26))
+  [[ $version =~ ^go1\.([0-9]+)(\.([0-9]+))? ]] || return 1
+  ((BASH_REMATCH[1] > 26 || (BASH_REMATCH[1] == 26 && 10#0${BASH_REMATCH[3]} >= 4)))
 }
 
 install_typescript() {

@@ -1,5 +1,6 @@
 //! Istio's discovery server pushes the rendered `WasmPlugin` and `EnvoyFilter` to an Envoy that is its gateway.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use toolgate_tests::envoy::{Envoy, Options, Release};
 use toolgate_tests::process::{Process, Program};
+use toolgate_tests::toolgate::toolgate;
 use toolgate_tests::upstream::{Upstream, mcp_server};
 use toolgate_tests::{paths, ports, run_within};
 
@@ -53,7 +55,7 @@ fn manifests_have_no_field_that_istio_and_kubernetes_lack() {
     let policy = policy::granting("search", "headers");
     let digest = "0".repeat(64);
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut files = kubernetes();
+    let mut files = kubernetes(&policy, directory.path());
     for kind in ["wasmplugin", "envoyfilter"] {
         for (module, arguments) in [
             ("file:///module.wasm", vec![]),
@@ -116,14 +118,22 @@ fn check(files: &[PathBuf]) -> Result<(), String> {
     }
 }
 
-/// The objects in `deploy/`, without what is Kustomize's own.
-fn kubernetes() -> Vec<PathBuf> {
-    let entries = fs::read_dir(paths::workspace().join("deploy/kustomize"));
-    let files = entries.into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_object = |file: &PathBuf| {
-        file.extension().is_some_and(|extension| extension == "yaml") && !file.ends_with("kustomization.yaml")
-    };
-    files.filter(is_object).collect()
+/// The objects of a plain Envoy on Kubernetes: those in `deploy/`, without what is Kustomize's own, and the policy's.
+fn kubernetes(policy: &Value, directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(paths::workspace().join("deploy/kustomize/base")).expect("the base");
+    let files = entries.flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = files
+        .filter(|file| !file.ends_with("kustomization.yaml"))
+        .collect();
+    assert!(!files.is_empty());
+    let [policy_file, map] = ["policy.json", "map.yaml"].map(|name| directory.join(name));
+    fs::write(&policy_file, policy.to_string()).expect("written");
+    let arguments = ["render", "configmap", "--wasm", "/module.wasm", "--policy"].map(OsStr::new);
+    let output = toolgate(arguments.into_iter().chain([policy_file.as_os_str()]));
+    assert!(output.status.success(), "{output:?}");
+    fs::write(&map, output.stdout).expect("written");
+    files.push(map);
+    files
 }
 
 /// One policy after the other is in force, each under the name that its file has.

@@ -1,8 +1,9 @@
 //! The policies that are pushed, and what they are called.
 
+use std::ffi::OsStr;
+
 use serde_json::{Value, json};
-use toolgate_engine::policy::Policy;
-use toolgate_tests::toolgate::key_digest;
+use toolgate_tests::toolgate::{key_digest, toolgate};
 
 /// The key that all requests carry.
 pub(crate) const KEY: &str = "mesh-key";
@@ -27,8 +28,13 @@ pub(crate) fn granting(tool: &str, hold: &str) -> Value {
     })
 }
 
-/// The name of a policy, as it is for the file.
+/// The hash of a policy, as `toolgate check` prints it for the file.
 pub(crate) fn hash(policy: &Value) -> String {
-    let policy = Policy::compile(policy.to_string().as_bytes()).expect("it is one");
-    policy.hash().to_string()
+    let file = tempfile::NamedTempFile::with_suffix(".json").expect("a temporary file");
+    std::fs::write(file.path(), policy.to_string()).expect("written");
+    let arguments = ["check", "--format", "json"].map(OsStr::new);
+    let output = toolgate(arguments.into_iter().chain([file.path().as_os_str()]));
+    let reports: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let hash = reports.pointer("/files/0/hash").and_then(Value::as_str);
+    hash.unwrap_or_else(|| panic!("no hash in {reports}")).to_owned()
 }
