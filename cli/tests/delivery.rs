@@ -9,6 +9,8 @@ use common::{Bench, policy};
 use serde_json::{Value, json};
 
 const UPSTREAMS: &str = "--upstream docs=http://127.0.0.1:3000/mcp --upstream files=http://127.0.0.1:3001/";
+/// SHA-256 of no bytes.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const ECDS: &str = "render ecds --policy policy.json --wasm toolgate.wasm --out dir";
 
 fn filter(bootstrap: &Value) -> &Value {
@@ -43,10 +45,9 @@ fn what_is_discovered_is_what_is_inlined_otherwise() {
     assert_eq!(source["path"], directory.join("ecds.json").to_str().unwrap());
     assert_eq!(source["watched_directory"]["path"], directory.to_str().unwrap());
     let mut expected = filter(&inline)["typed_config"].clone();
-    // Of no bytes; what Envoy sees change when the module does.
-    let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    // What Envoy sees change when the module does.
     expected["config"]["vm_config"]["environment_variables"] =
-        json!({ "key_values": { "TOOLGATE_MODULE_SHA256": digest } });
+        json!({ "key_values": { "TOOLGATE_MODULE_SHA256": EMPTY } });
     assert_eq!(delivered(&read(&bench)), expected);
     assert_eq!(
         discovery["type_urls"],
@@ -158,7 +159,15 @@ fn a_policy_that_is_too_large_for_a_configmap_is_refused_with_its_size() {
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
     assert_eq!(bench.run(ECDS).code, Some(0), "a directory has no such limit");
     let wasm = bench.path("toolgate.wasm").display().to_string();
-    let bytes = read(&bench).replace(&wasm, "/opt/toolgate.wasm").len();
+    // What only a module that is at hand has.
+    let digest =
+        format!("\"environment_variables\":{{\"key_values\":{{\"TOOLGATE_MODULE_SHA256\":\"{EMPTY}\"}}}},");
+    let text = read(&bench);
+    assert!(text.contains(&digest));
+    let bytes = text
+        .replace(&wasm, "/opt/toolgate.wasm")
+        .replace(&digest, "")
+        .len();
     assert!(bytes > 1_048_576);
     assert!(
         said.err.contains(&format!("{bytes} bytes")) && said.err.contains("render ecds"),

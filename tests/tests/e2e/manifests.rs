@@ -1,7 +1,8 @@
 //! The YAML of manifests, read by programs that have nothing to do with its writer, by the rules of YAML 1.1 (as
 //! PyYAML has them) and of YAML 1.2 (ruamel.yaml).
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -208,10 +209,7 @@ fn a_policy_that_travels_as_text_is_the_same_to_every_reader() {
 fn what_patches_envoy_gateways_listener_is_what_envoy_loads_from_a_url() {
     run(async {
         let module = std::fs::read(paths::module()).expect("a module");
-        let digest: String = Sha256::digest(&module)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex(&module);
         let upstream = Upstream::start(mcp_server(json!([]))).await;
         upstream.answer("/toolgate.wasm", move |_| Answer::new(200).body(module.clone()));
         let policy = json!({
@@ -258,6 +256,13 @@ fn what_patches_envoy_gateways_listener_is_what_envoy_loads_from_a_url() {
             }
         }
     });
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Numbers are compared as doubles: 1e21 is an integer to one reader and a float to another.
