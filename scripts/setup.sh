@@ -19,7 +19,7 @@ main() {
       demo) run rust_targets envoy_1_40 sdk duckdb ;;
       test)
         run rust_targets envoy_1_40 envoy_1_36 sdk duckdb typescript wasm_bindgen redis ratelimit prometheus browser
-        run kustomize yaml
+        run kustomize yaml collector
         ;;
       *) run "$name" ;;
     esac
@@ -67,6 +67,8 @@ setup_kustomize() { ensure kustomize "$(go_stamp "$parties/requirements/kustomiz
 
 # Readers of YAML 1.1 and 1.2 that have nothing to do with the writer.
 setup_yaml() { ensure yaml "$(venv_stamp yaml)" install_yaml; }
+
+setup_collector() { ensure collector "$(go_stamp "$root"/tests/collector/*)" install_collector; }
 
 setup_typescript() {
   ensure typescript "$(sha256 "$parties/ts/package.json" "$parties/ts/package-lock.json")" install_typescript
@@ -152,6 +154,8 @@ install_envoy_gateway() {
 
 # The tag leaves out the discovery of targets in clouds, which is most of its dependencies.
 install_prometheus() { with_go "$1/work" -C "$root/tests/prometheus" build -tags remove_all_sd -o "$1/" tool; }
+
+install_collector() { with_go "$1/work" -C "$root/tests/collector" build -o "$1/collector" .; }
 
 # go_stamp <file>...: what a program is built from, and the Go that stands in for a missing one.
 go_stamp() { sha256 "$@" "$parties/requirements/go.txt"; }

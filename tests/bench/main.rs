@@ -1,9 +1,11 @@
 //! Envoy's CPU per request: plain, governed, and with Envoy's own MCP filter, round by round in turn; then what a call
-//! waits for when its limits are counted by a rate limit service (`--global` for this alone).
+//! waits for when its limits are counted by a rate limit service (`--global` for this alone); then what records add
+//! (`--records` for this alone).
 //!
 //! `tests/bench/README.md` says what is measured and how to read it.
 
 mod global;
+mod records;
 
 use std::time::Duration;
 
@@ -27,13 +29,20 @@ struct Arrangement {
 
 fn main() {
     let given = |name: &str| std::env::args().any(|argument| argument == name);
-    let (smoke, global) = (given("--smoke"), given("--global"));
+    let smoke = given("--smoke");
+    let alone = given("--global") || given("--records");
     run_within(LONGEST, async move {
-        if !global {
+        if !alone {
             compare(smoke).await;
             println!();
         }
-        global::measure(smoke).await;
+        if !alone || given("--global") {
+            global::measure(smoke).await;
+            println!();
+        }
+        if !alone || given("--records") {
+            records::measure(smoke).await;
+        }
     });
 }
 

@@ -99,7 +99,8 @@ impl AccessLog {
             .collect()
     }
 
-    fn path(&self) -> PathBuf {
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
         self.directory.path().join("access.log")
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod access_log;
 pub mod client;
+pub mod collector;
 pub mod envoy;
 pub mod gate;
 pub mod jwt;

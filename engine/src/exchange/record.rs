@@ -1,7 +1,6 @@
 //! What is known about an exchange: for logs, filter state and headers.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::rc::Rc;
 
 use super::message::logged;
@@ -69,7 +68,7 @@ pub struct Record {
 }
 
 /// A field of a record.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// Its name in access logs and spans.
     pub log: &'static str,
@@ -178,15 +177,6 @@ impl Field {
     /// Its name in digests: the state's, without the `toolgate.` of all.
     pub fn name(&self) -> &'static str {
         self.state.strip_prefix("toolgate.").unwrap_or(self.state)
-    }
-}
-
-impl fmt::Debug for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Field")
-            .field("log", &self.log)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
     }
 }
 

@@ -23,6 +23,7 @@ mod parties;
 mod policy_in_force;
 mod quotas;
 mod rate_limit_parties;
+mod records;
 mod reload;
 mod run;
 mod sample;
