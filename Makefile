@@ -31,10 +31,12 @@ image: build ## the filter as an OCI image layout in dist/image, for registries 
 .PHONY: demo
 demo: build ## real MCP clients and servers with Envoy and a policy between them
 	@scripts/setup.sh demo
+	@rm -rf dist/demo
 	@examples/demo/run.sh
 	@examples/limits/run.sh
 	@examples/outage/run.sh
 	@examples/envoy-filters/run.sh
+	@examples/report.sh
 
 .PHONY: test
 test: lint test-engine test-wasm test-e2e test-browser bench-smoke ## everything but the slow suites
@@ -85,6 +87,7 @@ bench: build ## what a decision costs, and Envoy's CPU and memory for calls and 
 	cargo bench --locked -p toolgate-engine
 	cargo run --locked -p toolgate-tests --bin envoy-cpu
 	cargo run --locked -p toolgate-tests --bin envoy-streams
+	cargo run --locked -p toolgate-tests --bin log-lines
 
 .PHONY: bench-smoke
 bench-smoke: build ## each benchmark once, to see that it still runs
@@ -92,6 +95,7 @@ bench-smoke: build ## each benchmark once, to see that it still runs
 	cargo test --locked -p toolgate-engine --benches
 	cargo run --locked -p toolgate-tests --bin envoy-cpu -- --smoke
 	cargo run --locked -p toolgate-tests --bin envoy-streams -- --smoke
+	cargo run --locked -p toolgate-tests --bin log-lines -- --smoke
 
 .PHONY: soak
 soak: build ## limits under 100,000 calls each: admitted exactly the limit; memory over 1,000 policies of 10,000 keys

@@ -72,6 +72,16 @@ until_says() {
   done
 }
 
+# keep_log <name>: ends the gate, and keeps what it recorded of this walk-through for reports on it.
+keep_log() {
+  # shellcheck disable=SC2154 # set by start
+  kill -TERM "$pid_gate" 2>/dev/null || true
+  # However it ends: Envoy writes what is left of its access log then.
+  wait "$pid_gate" || true
+  mkdir -p "$root/dist/demo"
+  cp -- "$work/access.jsonl" "$root/dist/demo/$1.jsonl"
+}
+
 clean_up() {
   local status=$? pid deadline=$((SECONDS + 10))
   trap - EXIT

@@ -97,7 +97,7 @@ fn programs_and_spreadsheets_get_the_same_numbers() {
         json!({ "what": "key", "key": "bob", "seen": false })
     );
     let said = bench.run("report access.log --format csv");
-    let rows: Vec<&str> = said.out.split("\r\n").collect();
+    let rows: Vec<&str> = said.out.lines().collect();
     assert_eq!(rows[1], "all,,2,0,0,0,4000,0,20,20,20");
     assert!(
         rows.contains(&"tool,docs/search,2,0,0,0,4000,0,20,20,20"),
@@ -154,4 +154,29 @@ fn audit_says_whole_or_not() {
         .run("audit verify no.log")
         .is_usage(&["cannot read the log no.log"]);
     bench.run("audit verify").is_usage(&["<LOG>"]);
+}
+
+/// As `docs/report.md` shows it.
+#[test]
+fn audit_says_which_line_is_missing_and_which_was_edited() {
+    let bench = bench();
+    let log = include_str!("../../examples/outage/access.jsonl");
+    let mut lines: Vec<String> = log.lines().map(str::to_owned).collect();
+    lines[11] = lines[11].replace("\"find_part\"", "\"list_parts\"");
+    lines.remove(7);
+    bench.write("access.log", &lines.join("\n"));
+    let said = bench.run("audit verify access.log");
+    let page = include_str!("../../docs/report.md");
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.out.lines().count() == 3 && page.contains(&said.out),
+        "{}",
+        said.out
+    );
+    let said = bench.run("audit verify access.log --format json").json();
+    assert_eq!((&said["whole"], &said["found"]), (&json!(false), &json!(2)));
+    assert_eq!(
+        (&said["findings"][0]["kind"], &said["findings"][1]["place"]),
+        (&json!("missing"), &json!("access.log:11"))
+    );
 }

@@ -30,6 +30,7 @@ main() {
   in_foreground "$cache/sdk/bin/python" "$here/agent.py" \
     --gate "http://127.0.0.1:$gate" --sql "http://127.0.0.1:$sql/mcp" --everything "http://127.0.0.1:$everything/mcp" \
     --logs "$work" || die "the demo did not go as the policy promises (see above)"
+  keep_log demo
   next_steps
 }
 
@@ -54,6 +55,8 @@ Next:
       a key of your own, and its entry in a policy
   examples/demo/README.md
       your own agent and your own server with Toolgate between them
+  dist/toolgate learn dist/demo/demo.jsonl
+      the least-privilege policy that this traffic needs
   examples/limits/run.sh
       quotas and budgets: the same server, callers that do not stop
 TEXT

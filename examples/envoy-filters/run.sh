@@ -29,6 +29,7 @@ main() {
   in_foreground "$cache/sdk/bin/python" "$here/agent.py" --gate "http://127.0.0.1:$gate/everything/mcp" \
     --stable "127.0.0.1:$stable" --next "127.0.0.1:$next" --access-log "$work/access.jsonl" ||
     die "the walk-through did not go as it is said to (see above)"
+  keep_log envoy-filters
 }
 
 # until_answers <admin port>: waits until Envoy is ready, for a minute at most.

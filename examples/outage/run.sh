@@ -29,6 +29,7 @@ main() {
   in_foreground "$cache/sdk/bin/python" "$here/agent.py" --gate "http://127.0.0.1:$gate/catalogue/mcp" \
     --database "$work/parts.db" --server-log "$work/catalogue.log" --access-log "$work/access.jsonl" ||
     die "the walk-through did not go as the policy promises (see above)"
+  keep_log outage
 }
 
 main "$@"

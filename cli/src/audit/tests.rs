@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
+use toolgate_engine::exchange::FIELDS;
 
 use super::*;
 
@@ -62,6 +63,48 @@ fn covered(line: &Value) -> Vec<String> {
         .filter(|(name, value)| !envoys.contains(&name.as_str()) && !value.is_null())
         .map(|(name, _)| name.clone())
         .collect()
+}
+
+/// Of a real Envoy.
+fn real() -> Vec<Value> {
+    let text = include_str!("../../../examples/outage/access.jsonl");
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn every_edit_removal_and_repetition_in_a_real_log_is_found() {
+    let lines = real();
+    let (audit, _) = verified(&lines, false);
+    assert!(audit.is_whole());
+    assert_eq!((audit.records, audit.chained, audit.chains), (24, 12, 2));
+    let last = |line: usize| {
+        let id = &lines[line]["chain_id"];
+        lines[line + 1..].iter().all(|other| other["chain_id"] != *id)
+    };
+    for line in (0..lines.len()).filter(|line| !lines[*line]["chain_id"].is_null()) {
+        for field in FIELDS {
+            for to in [json!("edited"), json!("1"), Value::Null] {
+                let mut edited = lines.clone();
+                edited[line][field.log] = to;
+                if edited[line] != lines[line] {
+                    assert!(!verified(&edited, false).0.is_whole(), "{line} {}", field.log);
+                }
+            }
+        }
+        let mut edited = lines.clone();
+        edited.remove(line);
+        assert_eq!(
+            verified(&edited, false).0.is_whole(),
+            last(line),
+            "{line} removed"
+        );
+        edited.insert(0, lines[line].clone());
+        assert!(verified(&edited, false).0.is_whole(), "{line} moved");
+        edited.push(lines[line].clone());
+        assert!(!verified(&edited, false).0.is_whole(), "{line} twice");
+    }
 }
 
 #[test]

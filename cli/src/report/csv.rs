@@ -1,4 +1,5 @@
-//! The aggregates as one table. [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180).
+//! The aggregates as one table, [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180) but for its line ends, which are
+//! those of other text here.
 
 use super::Report;
 use super::tally::{Dimension, Entry};
@@ -26,7 +27,7 @@ pub(super) fn table(report: &Report) -> String {
         ));
     }
     rows.push(String::new());
-    rows.join("\r\n")
+    rows.join("\n")
 }
 
 fn of(dimension: &str, names: &Dimension) -> Vec<String> {

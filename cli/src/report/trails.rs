@@ -46,6 +46,7 @@ pub(crate) struct Step {
     pub(crate) would_deny: Option<Box<str>>,
     pub(crate) detail: Option<Box<str>>,
     pub(crate) outcome: Option<Box<str>>,
+    pub(crate) failed: bool,
     pub(crate) took_ms: Option<u64>,
     pub(crate) cost_micros: Option<u64>,
     pub(crate) tokens: Option<u64>,
@@ -107,7 +108,7 @@ impl Trails {
             .cost_micros
             .saturating_add(record.cost_micros().unwrap_or_default());
         if trail.steps.len() < most {
-            trail.steps.push(Step::of(record));
+            trail.steps.push(Step::of(record, failed));
         } else {
             trail.more += 1;
         }
@@ -171,7 +172,7 @@ impl Trail {
 }
 
 impl Step {
-    fn of(record: &Record<'_>) -> Self {
+    fn of(record: &Record<'_>, failed: bool) -> Self {
         let name = record.tool.as_deref().or(record.object.as_deref());
         let what = match (record.server.as_deref(), name) {
             (Some(server), Some(name)) => format!("{server}/{name}"),
@@ -195,6 +196,7 @@ impl Step {
                 (Some(outcome), Some(code)) => Some(clipped(&format!("{outcome} {code}"))),
                 (outcome, _) => outcome.map(clipped),
             },
+            failed,
             took_ms: record.call_duration_ms().or(record.duration_ms),
             cost_micros: record.cost_micros(),
             tokens: record.result_tokens(),

@@ -86,7 +86,7 @@ fn tell(out: &mut impl Write, audit: &Audit, logs: &Logs) -> std::io::Result<()>
     } else if audit.says_nothing() {
         writeln!(
             out,
-            "{BAD}not chained{BAD:#}: {looked_at} (the policy's telemetry has \"chains\": true?)"
+            "{BAD}not chained{BAD:#}: {looked_at} (the policy says \"chains\": false, or they were taken out)"
         )
     } else {
         let wrong = audit.found + audit.damaged.lines;

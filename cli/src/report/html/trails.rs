@@ -71,7 +71,7 @@ fn step_of(step: &Step, offset: u64, whole: u64) -> Markup {
                 span { "key " (name_or(step.key.as_deref(), "none")) }
                 @if let Some(client) = &step.client { span { "from " (shown(client)) } }
                 @if let Some(status) = step.status { span { "HTTP " (status) } }
-                @if let Some(outcome) = &step.outcome { span { (shown(outcome)) } }
+                @if let Some(outcome) = &step.outcome { span.(if step.failed { "bad" } else { "" }) { (shown(outcome)) } }
                 @if let Some(ms) = step.took_ms { span { (milliseconds(ms)) } }
                 @if let Some(micros) = step.cost_micros.filter(|micros| *micros > 0) { span { "cost " (cost(micros)) } }
                 @if let Some(tokens) = step.tokens { span { (count(tokens)) " tokens" } }
