@@ -69,7 +69,7 @@ fn a_breaker_of_a_server_has_no_tool() {
             r#"toolgate_breaker_state{server="whole_metrics"} 2"#,
             r#"toolgate_breaker_transitions_total{server="whole_metrics",to="open"} 1"#,
             // What a policy does not name is no label.
-            r#"toolgate_results_total{outcome="http_error",server="whole_metrics",tool="other"} 2"#,
+            r#"toolgate_results_total{server="whole_metrics",tool="other",outcome="http_error"} 2"#,
         ] {
             assert!(lines.contains(line), "{line}: {lines:?}");
         }
@@ -122,7 +122,7 @@ fn outcomes_durations_and_sizes_of_a_tool_are_shown() {
         tool.fails().passes().await;
         let counted = lines(stand, at).await;
         for (outcome, count) in [("ok", 4), ("rpc_error", 1), ("http_error", 1)] {
-            let line = format!("toolgate_results_total{{outcome=\"{outcome}\",{at}}} {count}");
+            let line = format!("toolgate_results_total{{{at},outcome=\"{outcome}\"}} {count}");
             assert!(counted.contains(&line), "{line}: {counted:?}");
         }
         for family in [Family::ResultBytes, Family::CallDuration] {
