@@ -73,7 +73,7 @@ test-e2e: build ## a real Envoy between real and scripted MCP clients and server
 .PHONY: test-browser
 test-browser: build ## the report in a headless Chromium
 	@scripts/setup.sh browser
-	node --test tests/browser/
+	node --test tests/browser/report.test.mjs
 
 .PHONY: mesh
 mesh: image ## Istio and Envoy Gateway run what `toolgate render` prints for them

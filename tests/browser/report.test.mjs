@@ -1,19 +1,20 @@
 // The report in a real browser: it is complete in itself, can be read anywhere, and runs nothing.
 //
-//   node --test tests/browser                      reports of dist/toolgate, or of TOOLGATE_BIN
+//   node --test tests/browser/report.test.mjs      reports of dist/toolgate, or of TOOLGATE_BIN
 //   TOOLGATE_SCREENSHOTS=DIR node --test …         also leaves pictures in a directory, for people
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import { faint, launch, open } from './browser.mjs';
 import { day, hostile } from './logs.mjs';
 
-const root = resolve(import.meta.dirname, '..', '..');
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const program = process.env.TOOLGATE_BIN || join(root, 'dist', 'toolgate');
 const pictures = process.env.TOOLGATE_SCREENSHOTS;
 const LOGS = { day: day(), hostile: hostile(), empty: '', one: day().split('\n', 1)[0] };

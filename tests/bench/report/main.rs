@@ -29,7 +29,7 @@ fn main() {
     let count = if smoke { 10_000 } else { 1_000_000 };
     let directory = TempDir::new().expect("a temporary directory");
     println!(
-        "{:<34} {:>9} {:>8} {:>8} {:>9}",
+        "{:<46} {:>9} {:>8} {:>8} {:>9}",
         "", "lines", "seconds", "CPU", "MiB"
     );
     for (name, kind) in [
@@ -58,7 +58,7 @@ fn main() {
                 .replace("access.log ", "")
                 .replace(" access.log", "");
             println!(
-                "  {said:<32} {count:>9} {wall:>8.1} {cpu:>8.1} {:>9}",
+                "  {said:<44} {count:>9} {wall:>8.1} {cpu:>8.1} {:>9}",
                 taken.peak / MIB
             );
         }
