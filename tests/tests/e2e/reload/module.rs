@@ -1,8 +1,10 @@
 //! The filter itself is replaced while Envoy runs.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use toolgate_tests::client::{Connection, Request, Transport};
 use toolgate_tests::envoy::{Options, Release};
 use toolgate_tests::paths;
 use toolgate_tests::run;
@@ -46,8 +48,8 @@ async fn replace(release: Release) {
     watched
         .put(&counted("never"))
         .expect("the tool does not look into it");
-    while watched.counted("update_rejected").await == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    while stat(&watched, "http_filter.toolgate.update_rejected").await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(watched.decision("never").await, "hidden", "{release:?}");
     let created = vms(&watched).await;
@@ -73,13 +75,30 @@ fn exchange(module: &Path, name: &str) {
     std::fs::rename(new, module).expect("renamed");
 }
 
+/// How many VMs Envoy has made.
 async fn vms(watched: &Watched) -> u64 {
-    watched.envoy.stat("wasm.envoy.wasm.runtime.v8.created").await
+    stat(watched, "wasm.envoy.wasm.runtime.v8.created").await
 }
 
 async fn wait_for_vms(watched: &Watched, before: u64) {
     while vms(watched).await == before {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     watched.until("before", "allowed").await;
+}
+
+/// A counter. The thread that answers is the one that compiles modules, which takes it seconds.
+async fn stat(watched: &Watched, end: &str) -> u64 {
+    let asked = async {
+        let mut connection = Connection::open(watched.envoy.admin_address()).await?;
+        let request = Request::new("GET", "/stats");
+        connection.exchange(&request, Transport::Length).await
+    };
+    let answer = tokio::time::timeout(Duration::from_mins(1), asked).await;
+    let text = answer.expect("within a minute").expect("an answer").text();
+    let values = text.lines().filter_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.ends_with(end).then(|| value.trim().parse::<u64>().ok())?
+    });
+    values.sum()
 }
