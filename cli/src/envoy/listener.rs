@@ -7,8 +7,6 @@ use super::{Setup, access_log, buffers, jwt, otlp, route, socket_address, tls, t
 /// Header bytes must come within this, so that slow senders do not pile up. (Bodies:
 /// `limits.bodyTimeout`, in the filter.)
 const HEADERS_TIMEOUT: &str = "15s";
-/// Streams without any byte are ended after this. Server-sent event streams are silent for long.
-pub(crate) const STREAM_IDLE: &str = "3600s";
 
 /// The one listener.
 pub(super) fn listener(setup: &Setup<'_>) -> Value {
@@ -58,7 +56,7 @@ fn connection_manager(setup: &Setup<'_>) -> Value {
             "initial_connection_window_size": buffers::connection_window(setup.policy),
         },
         "request_headers_timeout": HEADERS_TIMEOUT,
-        "stream_idle_timeout": STREAM_IDLE,
+        "stream_idle_timeout": route::STREAM_IDLE,
         // The same on every answer, so that ours cannot be told from the server's.
         "server_header_transformation": "OVERWRITE",
         "route_config": route::configuration(setup),

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use toolgate_engine::policy::Server;
 
-use super::{Setup, buffers, listener};
+use super::{Setup, buffers};
 use crate::upstream::{Endpoint, Upstream};
 
+/// Streams without any byte are ended after this. Server-sent event streams are silent for long.
+pub(crate) const STREAM_IDLE: &str = "3600s";
 const SESSION_FILTER: &str = "envoy.filters.http.stateful_session";
 
 /// One virtual host per `host` of the policy and one for the rest. A server with a `host` comes
@@ -76,7 +78,7 @@ fn route(setup: &Setup<'_>, server: &Server) -> Value {
         "prefix_rewrite": upstream.map_or(server.path.as_str(), |upstream| upstream.path.as_str()),
         // The default of 15 s cuts event streams.
         "timeout": "0s",
-        "idle_timeout": listener::STREAM_IDLE,
+        "idle_timeout": STREAM_IDLE,
     });
     if let Some(upstream) = upstream {
         rewrite_host(upstream, &mut action);

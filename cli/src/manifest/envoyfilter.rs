@@ -6,7 +6,7 @@ use toolgate_engine::policy::Policy;
 
 use super::metadata::{Istio, object};
 use super::{Delivery, Rendered, stats};
-use crate::envoy::{buffers, listener, wasm};
+use crate::envoy::{buffers, route, wasm};
 use crate::failure::Outcome;
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
@@ -107,7 +107,7 @@ fn hardening(policy: &Policy) -> Vec<Value> {
                         "initial_stream_window_size": buffers::stream_window(policy),
                         "initial_connection_window_size": buffers::connection_window(policy),
                     },
-                    "stream_idle_timeout": listener::STREAM_IDLE,
+                    "stream_idle_timeout": route::STREAM_IDLE,
                 } },
             },
         }),

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use toolgate_engine::policy::Policy;
 
-use super::tally::{Call, Counts, Dimension, Entry, Names};
+use super::counts::Counts;
+use super::tally::{Call, Dimension, Entry, Names};
 use super::timeline::Timeline;
 use super::trails::Trails;
 use super::{Leftover, Measure, Refusal, Report, Unusual, spikes};

@@ -1,6 +1,7 @@
 //! What agents did, from access logs: collected in one pass and bounded memory, told as a page or as data.
 
 mod collect;
+mod counts;
 mod csv;
 mod html;
 mod json;
@@ -18,8 +19,9 @@ use crate::failure::{Failure, Outcome};
 use crate::learn::Unused;
 use crate::log::{Damaged, Logs};
 use collect::Collector;
+use counts::Counts;
 use spikes::Spike;
-use tally::{Counts, Dimension, Entry, Names};
+use tally::{Dimension, Entry, Names};
 use timeline::Timeline;
 use trails::Trail;
 

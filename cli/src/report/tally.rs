@@ -4,27 +4,13 @@ use std::collections::HashMap;
 
 use hdrhistogram::Histogram;
 
+use super::counts::Counts;
 use super::timeline::{Series, Timeline};
 
 /// How many names are kept when there are too many of them.
 pub(crate) const KEPT: usize = 2_000;
 /// In milliseconds; what takes longer counts as this.
 const LONGEST_MS: u64 = 7 * 24 * 3600 * 1000;
-
-/// What is added up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// Tool calls, refused ones too.
-    pub(crate) calls: u64,
-    /// Those of them that were refused.
-    pub(crate) refused: u64,
-    /// Those that went on and that enforcement would have refused.
-    pub(crate) would_deny: u64,
-    /// Those that went on and came to nothing.
-    pub(crate) failed: u64,
-    pub(crate) cost_micros: u64,
-    pub(crate) tokens: u64,
-}
 
 /// Everything about one name.
 #[derive(Debug, Default)]
@@ -68,23 +54,6 @@ pub(crate) struct Call<'a> {
     /// Until the answer, if it went on.
     pub(crate) took_ms: Option<u64>,
     pub(crate) outcome: Option<&'a str>,
-}
-
-impl Counts {
-    pub(crate) fn add(&mut self, other: &Counts) {
-        self.calls += other.calls;
-        self.refused += other.refused;
-        self.would_deny += other.would_deny;
-        self.failed += other.failed;
-        // Of sums of what a file claims, nothing is certain.
-        self.cost_micros = self.cost_micros.saturating_add(other.cost_micros);
-        self.tokens = self.tokens.saturating_add(other.tokens);
-    }
-
-    /// Calls that went on.
-    pub(crate) fn went_on(&self) -> u64 {
-        self.calls - self.refused
-    }
 }
 
 impl Entry {

@@ -1,6 +1,6 @@
 //! When things happened: buckets that grow with the time between the first record and the last.
 
-use super::tally::Counts;
+use super::counts::Counts;
 
 /// In seconds. Each divides the next, so that buckets can be joined.
 const WIDTHS: [i64; 16] = [
