@@ -166,26 +166,22 @@ impl<'p> At<'p> {
         roles.map(|id| self.policy.role(*id))
     }
 
-    /// As [`item_access`] takes them: allows, denies that are carried out, denies that are noted, tools with an entry.
-    fn lists(&self, kind: Kind) -> [Vec<Pattern<'p>>; 4] {
+    /// As [`item_access`] takes them: allows, denies that are carried out, tools with an entry.
+    fn lists(&self, kind: Kind) -> [Vec<Pattern<'p>>; 3] {
         let all = |set: fn(&'p Role) -> &'p GlobSet| -> Vec<Pattern<'p>> {
             self.roles()
                 .flat_map(|role| set(role).patterns().map(Pattern::Glob))
                 .collect()
         };
         match kind {
-            Kind::Prompts => [all(|role| &role.prompts), vec![], vec![], vec![]],
-            Kind::Resources => [all(|role| &role.resources), vec![], vec![], vec![]],
+            Kind::Prompts => [all(|role| &role.prompts), vec![], vec![]],
+            Kind::Resources => [all(|role| &role.resources), vec![], vec![]],
             Kind::Tools => {
-                let denies = |enforced: bool| -> Vec<Pattern<'p>> {
-                    self.roles()
-                        .filter(|role| self.carries_out(role) == enforced)
-                        .flat_map(|role| role.deny.patterns().map(Pattern::Glob))
-                        .collect()
-                };
+                let denies = self.roles().filter(|role| self.carries_out(role));
+                let denies = denies.flat_map(|role| role.deny.patterns().map(Pattern::Glob));
                 let entries = self.server.into_iter().flat_map(Server::tools);
                 let entries = entries.map(|tool| Pattern::Name(self.name, &tool.name)).collect();
-                [all(|role| &role.allow), denies(true), denies(false), entries]
+                [all(|role| &role.allow), denies.collect(), entries]
             }
         }
     }
@@ -203,7 +199,7 @@ impl<'p> At<'p> {
     fn passes(&self, kind: Kind, matches: &[bool]) -> bool {
         let Some(server) = self.server else { return false };
         let shadow = self.caller.mode == Mode::Shadow;
-        let [allowed, denied, noted, entry] = matches else {
+        let [allowed, denied, entry] = matches else {
             return false;
         };
         let only_entries = kind == Kind::Tools && server.unlisted_tools == UnlistedTools::Deny;
@@ -212,7 +208,7 @@ impl<'p> At<'p> {
         } else if !allowed {
             shadow
         } else {
-            *noted || !only_entries || *entry || shadow
+            !only_entries || *entry || shadow
         }
     }
 }

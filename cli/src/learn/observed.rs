@@ -179,8 +179,15 @@ impl Observed {
             Some(Noun::Tool) => Kind::Tool,
             Some(Noun::Prompt) => Kind::Prompt,
             Some(Noun::Resource) => Kind::Resource,
-            // The record does not say which of the two the reference is.
-            Some(Noun::Reference) if object(record).is_some_and(is_canonical_template) => Kind::Resource,
+            // A caller can name a prompt like a resource.
+            Some(Noun::Reference) if object(record).is_some_and(is_canonical_template) => {
+                return self.leave_out(
+                    key,
+                    server,
+                    name,
+                    "records do not say whether a prompt or a resource",
+                );
+            }
             Some(Noun::Reference) => Kind::Prompt,
             Some(Noun::Listen) => {
                 return self.leave_out(key, server, name, "records do not say which resources");

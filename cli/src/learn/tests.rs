@@ -105,15 +105,7 @@ fn only_missing_grants_count_of_what_shadow_mode_let_through() {
         .keys()
         .map(|refused| (&*refused.object, refused.shadow))
         .collect();
-    assert_eq!(
-        refused,
-        [
-            ("quota", true),
-            ("refused", false),
-            ("schema", true),
-            ("unknown", false)
-        ]
-    );
+    assert_eq!(refused, [("quota", true), ("refused", false), ("schema", true)]);
 }
 
 #[test]

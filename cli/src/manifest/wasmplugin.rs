@@ -20,6 +20,12 @@ pub(crate) fn wasmplugin(delivery: &Delivery<'_>, to: &Istio) -> Outcome<Rendere
         notes.push(
             "a WasmPlugin cannot hold headers, so its copy of the policy says \"hold\": \"body\"; render envoyfilter holds them".into(),
         );
+        if policy.context_headers() {
+            notes.push(
+                "with \"hold\": \"body\" the request says no x-toolgate-tool: routes and filters that match it match nothing"
+                    .into(),
+            );
+        }
     }
     let mut spec = json!({
         "url": delivery.module.url(),

@@ -84,8 +84,13 @@ fn swap(directory: &Path, locked: &File, name: &str, text: &str) -> io::Result<b
     if fs::symlink_metadata(directory.join(name)).is_err() {
         symlink(data_path(name), directory.join(name))?;
     }
-    locked.sync_all()?;
-    clean(directory, &new)?;
+    // From here on the new content is in force, and nothing that fails changes that.
+    if let Err(error) = locked.sync_all().and_then(|()| clean(directory, &new)) {
+        anstream::eprintln!(
+            "warning: {}: {error}; what was in force before may still lie there",
+            directory.display()
+        );
+    }
     Ok(true)
 }
 

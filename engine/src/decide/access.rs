@@ -114,9 +114,12 @@ fn tool_access<'p>(policy: &'p Policy, caller: &Caller, server: &'p Server, name
     match granted(policy, caller, server, name, |role| {
         (&role.allow, Some(&role.deny))
     }) {
+        // A deny that is only noted lets nothing through that would be refused without it.
         Access::Granted { .. }
-            if server.unlisted_tools == UnlistedTools::Deny && server.tool(name).is_none() =>
-        {
+        | Access::Refused {
+            why: Why::Deny { .. },
+            mode: Mode::Shadow,
+        } if server.unlisted_tools == UnlistedTools::Deny && server.tool(name).is_none() => {
             refused(Why::Unlisted, caller)
         }
         access => access,
