@@ -137,6 +137,9 @@ enum Kind {
     Resources,
 }
 
+/// Lists of patterns that decide about an item.
+const LISTS: usize = 3;
+
 /// A caller at a server of that name, if the policy has it.
 struct At<'p> {
     policy: &'p Policy,
@@ -167,7 +170,7 @@ impl<'p> At<'p> {
     }
 
     /// As [`item_access`] takes them: allows, denies that are carried out, tools with an entry.
-    fn lists(&self, kind: Kind) -> [Vec<Pattern<'p>>; 3] {
+    fn lists(&self, kind: Kind) -> [Vec<Pattern<'p>>; LISTS] {
         let all = |set: fn(&'p Role) -> &'p GlobSet| -> Vec<Pattern<'p>> {
             self.roles()
                 .flat_map(|role| set(role).patterns().map(Pattern::Glob))
@@ -234,8 +237,8 @@ fn unnamed(
         .collect();
     let search = |wider: bool| {
         text_where(&prefix, &lists, |matches| {
-            let (before, rest) = matches.split_at(4);
-            let (after, named) = rest.split_at(4);
+            let (before, rest) = matches.split_at(LISTS);
+            let (after, named) = rest.split_at(LISTS);
             let (before, after) = (old.passes(kind, before), new.passes(kind, after));
             named != [true] && before != after && after == wider
         })

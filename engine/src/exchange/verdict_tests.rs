@@ -442,3 +442,17 @@ fn nobody_else_says_it_where_nothing_is_judged() {
     assert_eq!(asked.edits.as_ref().map(Vec::len), Some(4));
     assert!(asked.told().is_empty());
 }
+
+#[test]
+fn a_deny_that_is_only_noted_opens_no_tool() {
+    let world = World::new(|policy| {
+        policy["servers"]["docs"]["unlistedTools"] = json!("deny");
+        policy["roles"]["try"]["mode"] = json!("shadow");
+        policy["keys"]["alice"]["roles"] = json!(["all", "try"]);
+    });
+    let listed = world.ask("alice", &[], &call("search"));
+    assert!(listed.edits.is_some());
+    assert!(listed.exchange.record().would_deny.is_some());
+    let unlisted = world.ask("alice", &[], &call("wipe"));
+    assert!(unlisted.edits.is_none(), "{:?}", unlisted.exchange.record());
+}
