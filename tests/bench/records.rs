@@ -8,7 +8,10 @@ use toolgate_tests::measure::{cpu, median};
 use toolgate_tests::ports;
 use toolgate_tests::toolgate::Render;
 
-use super::{CONNECTIONS, call, per_call, policy};
+use super::{CONNECTIONS, call, filters, per_call, plain, policy};
+
+/// The row without the filter.
+const PLAIN: &str = "plain";
 
 /// A call in its Envoy.
 struct Row {
@@ -20,14 +23,15 @@ struct Row {
 
 /// Measures and prints.
 pub(crate) async fn measure(smoke: bool) {
-    let (rounds, requests) = if smoke { (1, 200) } else { (11, 8_000) };
+    let (rounds, requests) = if smoke { (1, 200) } else { (25, 3_000) };
     let upstream = load::answering_envoy().await;
     let directory = tempfile::tempdir().expect("a temporary directory");
     let none = json!({ "arguments": "off", "chains": false });
     let file = ["--access-log"];
     let mut rows = Vec::new();
     for (name, telemetry, trace, options) in [
-        ("no log, no record of calls", &none, false, &[][..]),
+        (PLAIN, &none, false, &[][..]),
+        ("no log, no record of calls", &none, false, &[]),
         ("no log", &json!({}), false, &[]),
         ("no log, chain", &json!({}), true, &[]),
         ("log without digest", &none, false, &file),
@@ -48,7 +52,7 @@ pub(crate) async fn measure(smoke: bool) {
     ] {
         rows.push(Row {
             name,
-            envoy: start(&upstream, &directory, telemetry, options).await,
+            envoy: start(&upstream, &directory, telemetry, options, name == PLAIN).await,
             request: request(trace),
             micros: Vec::new(),
         });
@@ -58,7 +62,8 @@ pub(crate) async fn measure(smoke: bool) {
             let before = cpu(row.envoy.id());
             let requests_sent = [row.request.clone()];
             let tally = load::run(row.envoy.address(), &requests_sent, CONNECTIONS, requests).await;
-            assert_eq!(tally.of("allowed"), requests, "{}: {}", row.name, tally.last);
+            let decision = if row.name == PLAIN { "none" } else { "allowed" };
+            assert_eq!(tally.of(decision), requests, "{}: {}", row.name, tally.last);
             // The first round opens connections and fills caches.
             if round > 0 {
                 row.micros
@@ -70,22 +75,24 @@ pub(crate) async fn measure(smoke: bool) {
 }
 
 fn report(rows: &[Row]) {
-    let first = rows.first().map_or(&[][..], |row| &row.micros);
+    let least = |row: &Row| row.micros.iter().copied().fold(f64::MAX, f64::min);
+    let of = |row: usize| {
+        rows.get(row)
+            .map_or((f64::NAN, f64::NAN), |row| (median(&row.micros), least(row)))
+    };
+    let (bare, first) = (of(0), of(1));
     println!(
-        "{:<28} {:>12} {:>8} {:>8}",
-        "records", "µs (median)", "ratio", "adds"
+        "{:<28} {:>11} {:>8} {:>8} {:>8} {:>8}",
+        "records", "µs (median)", "adds", "least", "adds", "share"
     );
-    for Row { name, micros, .. } in rows {
-        // Round by round: neighbours on the machine disturb both alike.
-        let ratios: Vec<f64> = micros
-            .iter()
-            .zip(first)
-            .map(|(mine, first)| mine / first)
-            .collect();
-        let (middle, ratio) = (median(micros), median(&ratios));
+    for row in rows {
+        let (middle, least) = (median(&row.micros), least(row));
         println!(
-            "{name:<28} {middle:>12.1} {ratio:>8.2} {:>8.1}",
-            (ratio - 1.0) * median(first)
+            "{:<28} {middle:>11.1} {:>8.1} {least:>8.1} {:>8.1} {:>7.0}%",
+            row.name,
+            middle - first.0,
+            least - first.1,
+            (least - first.1) / bare.1 * 100.0
         );
     }
 }
@@ -100,7 +107,13 @@ fn request(trace: bool) -> Vec<u8> {
     load::call("/docs/mcp", "bench-key", "search", &call)
 }
 
-async fn start(upstream: &Envoy, directory: &TempDir, telemetry: &Value, options: &[&str]) -> Envoy {
+async fn start(
+    upstream: &Envoy,
+    directory: &TempDir,
+    telemetry: &Value,
+    options: &[&str],
+    without: bool,
+) -> Envoy {
     let mut policy = policy(&json!({}));
     policy["telemetry"] = telemetry.clone();
     let file = tempfile::Builder::new().tempfile_in(directory).expect("a file");
@@ -124,9 +137,14 @@ async fn start(upstream: &Envoy, directory: &TempDir, telemetry: &Value, options
         concurrency: 1,
     };
     Envoy::start(options, |listener, admin| {
-        render
+        let text = render
             .run(directory.path(), listener, admin)
-            .expect("the policy renders")
+            .expect("the policy renders");
+        let mut bootstrap: Value = serde_json::from_str(&text).expect("the bootstrap is JSON");
+        if without {
+            plain(filters(&mut bootstrap));
+        }
+        bootstrap.to_string()
     })
     .await
 }

@@ -72,17 +72,19 @@ pub struct Link {
 impl Chain {
     /// The chain of a key's run.
     pub fn of(key: &str, run: Run<'_>) -> Chain {
-        let (kind, server, id): (&[u8], &str, &[u8]) = match run {
-            Run::Session { server, id } => (b"session", server, id),
-            Run::Trace(id) => (b"trace", "", id),
+        let (kind, server, id): (u8, &str, &[u8]) = match run {
+            Run::Session { server, id } => (b's', server, id),
+            Run::Trace(id) => (b't', "", id),
         };
-        let mut hasher = Sha256::new();
-        // Each with its length, so that no two lists of parts read the same.
-        for part in [kind, key.as_bytes(), server.as_bytes(), id] {
-            hasher.update((part.len() as u64).to_le_bytes());
-            hasher.update(part);
+        // Each but the last with its length, so that no two lists of parts read the same. Most are one block of SHA-256.
+        let mut parts = Vec::with_capacity(64);
+        parts.push(kind);
+        for part in [key, server] {
+            parts.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+            parts.extend_from_slice(part.as_bytes());
         }
-        let digest = hasher.finalize().into();
+        parts.extend_from_slice(id);
+        let digest = Sha256::digest(&parts).into();
         Chain {
             id: slots::id(&digest).to_le_bytes(),
             slot: slots::slot(&digest),
@@ -132,10 +134,10 @@ impl Chain {
 impl Link {
     fn each_but_digest(&self, mut tell: impl FnMut(&'static str, &str)) {
         tell(ID, &self.id);
-        tell(SEQ, &self.seq.to_string());
+        tell(SEQ, itoa::Buffer::new().format(self.seq));
         if let Some(prev) = &self.prev {
             tell(PREV, prev);
         }
-        tell(AT, &self.at.to_string());
+        tell(AT, itoa::Buffer::new().format(self.at));
     }
 }

@@ -5,6 +5,8 @@
 //! nothing more.
 
 mod arguments;
+#[cfg(test)]
+mod chain_tests;
 mod context;
 mod edits;
 mod ending;

@@ -165,8 +165,8 @@ fn text(text: Option<&str>) -> Option<Cow<'_, str>> {
     text.map(Cow::Borrowed)
 }
 
-fn number<'r>(number: Option<impl ToString>) -> Option<Cow<'r, str>> {
-    number.map(|number| Cow::Owned(number.to_string()))
+fn number<'r>(number: Option<impl itoa::Integer>) -> Option<Cow<'r, str>> {
+    number.map(|number| Cow::Owned(itoa::Buffer::new().format(number).to_owned()))
 }
 
 fn link(record: &Record) -> Option<&Link> {
