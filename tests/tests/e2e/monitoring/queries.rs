@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
-use toolgate_tests::prometheus::Prometheus;
+use toolgate_tests::prometheus::{self, Prometheus};
 use toolgate_tests::run;
 
 use super::{dashboard, file, traffic};
@@ -19,17 +19,21 @@ fn every_query_has_an_answer() {
         let dashboard = dashboard::read();
         let stand = traffic::Stand::start().await;
         let prometheus = Prometheus::start(&[stand.admin()], &file("alerts.yaml")).await;
-        // What counters do between two scrapes is what queries are about.
         stand.make(0).await;
         has_data(&prometheus, "toolgate_call_duration_ms_count").await;
-        stand.make(1).await;
 
-        for (panel, query) in queries(&dashboard) {
-            let answer = has_data(&prometheus, &query).await;
-            assert!(
-                answer.iter().any(is_number),
-                "{panel}: {query} is no number: {answer:?}"
-            );
+        let mut open = queries(&dashboard);
+        let deadline = Instant::now() + PATIENCE;
+        // What counters do between two scrapes is what queries are about: how many rounds of traffic fall between which
+        // scrapes is up to the machine.
+        for round in 1.. {
+            stand.make(round).await;
+            sleep(prometheus::INTERVAL * 2).await;
+            open = without_numbers(&prometheus, open).await;
+            if open.is_empty() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "no number:{}", told(&open));
         }
         let rules = prometheus.rules().await.expect("rules");
         assert!(!rules.is_empty());
@@ -54,30 +58,47 @@ fn every_query_has_an_answer() {
             }
         }
         // Every family that the documentation names is in one of them.
-        let asked: Vec<String> = queries(&dashboard).into_iter().map(|(_, query)| query).collect();
+        let asked = queries(&dashboard);
         for family in traffic::families() {
             assert!(
-                asked.iter().any(|query| query.contains(&family)),
+                asked.iter().any(|query| query.text.contains(&family)),
                 "no panel shows {family}"
             );
         }
     });
 }
 
-/// Waits until a query has an answer, and returns it.
-async fn has_data(prometheus: &Prometheus, query: &str) -> Vec<Value> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let answer = prometheus
-            .query(query)
-            .await
-            .unwrap_or_else(|error| panic!("{query}: {error}"));
-        if !answer.is_empty() {
-            return answer;
+/// Those of the queries whose answers have no number, with these answers.
+async fn without_numbers(prometheus: &Prometheus, queries: Vec<Query>) -> Vec<Query> {
+    let mut open = Vec::new();
+    for query in queries {
+        let answer = answer(prometheus, &query.text).await;
+        if !answer.iter().any(is_number) {
+            open.push(Query { answer, ..query });
         }
+    }
+    open
+}
+
+fn told(queries: &[Query]) -> String {
+    let lines = queries
+        .iter()
+        .map(|query| format!("\n{}: {} gives {:?}", query.panel, query.text, query.answer));
+    lines.collect()
+}
+
+/// Waits until a query has an answer.
+async fn has_data(prometheus: &Prometheus, query: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while answer(prometheus, query).await.is_empty() {
         assert!(Instant::now() < deadline, "no data: {query}");
         sleep(Duration::from_millis(250)).await;
     }
+}
+
+async fn answer(prometheus: &Prometheus, query: &str) -> Vec<Value> {
+    let answer = prometheus.query(query).await;
+    answer.unwrap_or_else(|error| panic!("{query}: {error}"))
 }
 
 /// Whether a sample is one, and not what comes of dividing by nothing.
@@ -88,19 +109,29 @@ fn is_number(sample: &Value) -> bool {
     value.is_some_and(f64::is_finite)
 }
 
-/// The dashboard's queries, with variables as Grafana would put them in, and the panels that they are of.
-fn queries(dashboard: &Value) -> Vec<(String, String)> {
+/// A query of the dashboard, with variables as Grafana would put them in, the panel that it is of, and what it last gave.
+struct Query {
+    panel: String,
+    text: String,
+    answer: Vec<Value>,
+}
+
+fn queries(dashboard: &Value) -> Vec<Query> {
     let of_panel = |panel: &Value| {
         let targets = panel["targets"].as_array().cloned().unwrap_or_default();
         let title = panel["title"].to_string();
         targets.into_iter().map(move |target| {
-            let query = target["expr"].as_str().expect("a query");
-            let query = query
+            let text = target["expr"].as_str().expect("a query");
+            let text = text
                 .replace("$__rate_interval", "1m")
                 .replace("$__range", "1m")
                 .replace("$server", ".*");
-            assert!(!query.contains('$'), "{title}: {query}");
-            (title.clone(), query)
+            assert!(!text.contains('$'), "{title}: {text}");
+            Query {
+                panel: title.clone(),
+                text,
+                answer: Vec::new(),
+            }
         })
     };
     dashboard::panels(dashboard).flat_map(of_panel).collect()
