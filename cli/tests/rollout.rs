@@ -57,13 +57,22 @@ fn envoy(state: &'static str, gauges: Value, rejected: u64) -> SocketAddr {
             stats.push(json!({ "name": "listener_manager.lds.update_rejected", "value": rejected }));
             json!({ "stats": stats })
         } else if line.contains("mask=") {
-            json!({ "configs": [{ "name": "mcp", "error_state": { "details": "no such field", "last_update_attempt": "2026-11-20T10:00:00Z" } }] })
+            json!({ "configs": [{ "name": "mcp", "error_state": { "details": "no such\u{1b}[2J field", "last_update_attempt": "2026-11-20T10:00:00Z" } }] })
         } else {
-            let text = policy().to_string();
-            json!({ "configs": [{ "config": { "vm_config": {}, "configuration": { "value": text } } }] })
+            dump()
         };
         answer(stream, "application/json", &body.to_string());
     })
+}
+
+/// A listener with a filter that is discovered.
+fn dump() -> Value {
+    let config = json!({ "vm_config": {}, "configuration": { "value": policy().to_string() } });
+    let filter = json!({ "name": "toolgate", "typed_config": { "config": config } });
+    json!({ "configs": [
+        { "ecds_filters": [{ "ecds_filter": filter }] },
+        { "active_state": { "http_filters": [{ "name": "toolgate", "config_discovery": {} }] } },
+    ] })
 }
 
 /// The hash of the policy of these tests.
@@ -93,7 +102,7 @@ fn says_yes_and_no() {
     for words in [
         format!("policy {hash} is not in force: 0123456789abcdef is"),
         "2 updates rejected since it started".into(),
-        "mcp at 2026-11-20T10:00:00Z: no such field".into(),
+        "mcp at 2026-11-20T10:00:00Z: no such\u{fffd}[2J field".into(),
     ] {
         assert!(said.out.contains(&words), "{words}: {said:?}");
     }
@@ -106,7 +115,7 @@ fn says_yes_and_no() {
     let none = envoy("LIVE", json!({}), 0);
     let said = bench.run(&format!("rollout status --admin {none}"));
     assert!(
-        said.code == Some(1) && said.out.contains("no policy has been in force"),
+        said.code == Some(1) && said.out.contains("no policy is in force"),
         "{said:?}"
     );
     let starting = envoy("PRE_INITIALIZING", json!({ (hash): 1 }), 0);
@@ -153,9 +162,11 @@ fn waits_until_it_is_there() {
         let late = begun.elapsed() > Duration::from_secs(2);
         let body = if line.contains("/server_info") {
             json!({ "version": "a/1.36.2/c", "state": "LIVE" })
-        } else {
+        } else if line.contains("/stats") {
             let name = format!("wasmcustom.toolgate_policy_info;hash={hash}");
             json!({ "stats": [{ "name": name, "value": u64::from(late) }] })
+        } else {
+            dump()
         };
         answer(stream, "application/json", &body.to_string());
     });

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
-use toolgate_engine::policy::Policy;
 
+use super::configured::Configured;
 use super::{Admin, Problem};
 
 /// Every statistic that says something about policies: of the filter, of extensions that are discovered, of listeners.
@@ -68,9 +68,9 @@ impl Status {
             ..Self::default()
         };
         status.read(&stats)?;
-        if status.in_force.len() > 1 {
-            // A gauge may have stayed behind when a filter's name changed: the configuration knows.
-            status.in_force = configured(&admin.ask("/config_dump?include_eds=false", left())?);
+        if !status.in_force.is_empty() {
+            let dump = admin.ask("/config_dump?include_eds=false", left())?;
+            status.in_force = Configured::of(&dump).narrow(status.in_force);
         }
         if status.rejected > 0 {
             status.errors = rejections(&admin.ask(ERRORS, left()).unwrap_or_default());
@@ -104,38 +104,6 @@ fn is_rejection(name: &str) -> bool {
     let listeners = name.starts_with("listener_manager.lds.");
     (discovered || listeners)
         && (name.ends_with(".update_rejected") || (discovered && name.ends_with(".update_failure")))
-}
-
-/// Hashes of the policies in a dump of everything.
-fn configured(dump: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    collect(dump, &mut found);
-    found
-}
-
-fn collect(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        Value::Object(members) => {
-            let text = members
-                .get("configuration")
-                .and_then(|text| text["value"].as_str());
-            // A filter of somebody else has a configuration, too, and it is no policy.
-            if let (true, Some(Ok(policy))) = (
-                members.contains_key("vm_config"),
-                text.map(|text| Policy::compile(text.as_bytes())),
-            ) {
-                found.insert(policy.hash().to_string());
-            }
-            // What waits to be in force, or was, is no answer.
-            let others = ["warming_state", "draining_state", "error_state"];
-            let members = members
-                .iter()
-                .filter(|(name, _)| !others.contains(&name.as_str()));
-            members.for_each(|(_, member)| collect(member, found));
-        }
-        _ => {}
-    }
 }
 
 fn rejections(dump: &Value) -> Vec<Rejection> {
@@ -175,19 +143,5 @@ mod tests {
         status.read(&stats).unwrap();
         assert_eq!((status.in_force, status.rejected), (["bb".to_owned()].into(), 7));
         assert!(Status::default().read(&json!([])).is_err());
-    }
-
-    #[test]
-    fn finds_policies_in_a_dump_and_not_those_that_wait() {
-        let filter = |text: &str| json!({ "vm_config": {}, "configuration": { "value": text } });
-        let policy = r#"{"version":1}"#;
-        let dump = json!({ "configs": [
-            { "dynamic_listeners": [{
-                "active_state": { "listener": { "x": [filter(policy), filter("not ours"), filter("{}")] } },
-                "warming_state": { "listener": [filter(r#"{"version":1,"mode":"shadow"}"#)] },
-            }] },
-        ] });
-        let hash = Policy::compile(policy.as_bytes()).unwrap().hash().to_string();
-        assert_eq!(configured(&dump), [hash].into());
     }
 }

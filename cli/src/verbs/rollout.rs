@@ -12,8 +12,8 @@ use serde_json::json;
 use super::Format;
 use crate::failure::{Failure, NO, Outcome};
 use crate::policy_file::PolicyFile;
-use crate::rollout::{Admin, Problem, Status};
-use crate::style::{BAD, DIM, GOOD, NOTE};
+use crate::rollout::{Admin, Problem, Rejection, Status};
+use crate::style::{BAD, DIM, GOOD, NOTE, clean};
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -149,7 +149,7 @@ impl Answer<'_> {
                 format!("{admin}: {BAD}not in force{BAD:#}: Envoy is {}", status.state)
             }
             (false, _) if found.is_empty() => {
-                format!("{admin}: {BAD}not in force{BAD:#}: no policy has been in force in this Envoy yet")
+                format!("{admin}: {BAD}not in force{BAD:#}: no policy is in force in this Envoy")
             }
             (false, wanted) => {
                 let wanted = wanted.unwrap_or_default();
@@ -170,7 +170,18 @@ impl Answer<'_> {
             );
         }
         for error in &status.errors {
-            let _ = write!(text, "\n  {} at {}: {}", error.listener, error.at, error.details);
+            let Rejection {
+                listener,
+                at,
+                details,
+            } = error;
+            let _ = write!(
+                text,
+                "\n  {} at {}: {}",
+                clean(listener),
+                clean(at),
+                clean(details)
+            );
         }
         text
     }

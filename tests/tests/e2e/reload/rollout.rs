@@ -1,16 +1,24 @@
 //! `toolgate rollout status` about a real Envoy.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use toolgate_tests::envoy::{Options, Release};
+use tokio::time::Instant;
+use toolgate_tests::envoy::{Envoy, Options, Release};
 use toolgate_tests::run;
-use toolgate_tests::toolgate::toolgate;
+use toolgate_tests::toolgate::{Render, toolgate};
 use toolgate_tests::upstream::{Upstream, mcp_server};
 
-use super::{Watched, policy};
+use super::{PATH, Watched, policy};
 
 /// Exit code and document.
 fn status(watched: &Watched, policy: Option<&Value>, timeout: &str) -> (Option<i32>, Value) {
-    let file = watched.envoy.directory().join("asked.json");
+    asked(&watched.envoy, policy, timeout)
+}
+
+fn asked(envoy: &Envoy, policy: Option<&Value>, timeout: &str) -> (Option<i32>, Value) {
+    let file = envoy.directory().join("asked.json");
     let mut arguments: Vec<String> = [
         "rollout",
         "status",
@@ -22,7 +30,7 @@ fn status(watched: &Watched, policy: Option<&Value>, timeout: &str) -> (Option<i
     ]
     .map(str::to_owned)
     .to_vec();
-    arguments.push(watched.envoy.admin_address().to_string());
+    arguments.push(envoy.admin_address().to_string());
     if let Some(policy) = policy {
         std::fs::write(&file, policy.to_string()).expect("written");
         arguments.extend(["--policy".to_owned(), file.display().to_string()]);
@@ -87,4 +95,77 @@ fn an_envoy_that_never_had_a_policy_has_none() {
         assert_eq!(said["envoys"][0]["inForce"], json!([]), "{said}");
         assert_eq!(said["envoys"][0]["rejected"], 1, "{said}");
     });
+}
+
+/// A filter takes its policy before its listener is complete, and the metrics say so.
+#[test]
+fn a_listener_that_is_refused_or_removed_has_no_policy_in_force() {
+    run(async {
+        let upstream = Upstream::start(mcp_server(json!([]))).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let listeners = Listeners {
+            file: directory.path().join("lds.json"),
+        };
+        let (first, second) = (policy(&["first"]), policy(&["second"]));
+        let rendered = |policy: &Value, listener, admin| -> Value {
+            let render = Render::new(policy.clone()).upstream("docs", &upstream.url(PATH));
+            let text = render.run(directory.path(), listener, admin).expect("rendered");
+            serde_json::from_str(&text).expect("JSON")
+        };
+        let envoy = Envoy::start(Options::default(), |listener, admin| {
+            let mut bootstrap = rendered(&first, listener, admin);
+            listeners.put("1", &[listener_of(&mut bootstrap)]);
+            bootstrap["node"] = json!({ "id": "test", "cluster": "test" });
+            bootstrap["dynamic_resources"]["lds_config"] =
+                json!({ "path_config_source": { "path": listeners.file }, "resource_api_version": "V3" });
+            bootstrap.to_string()
+        })
+        .await;
+        assert_eq!(asked(&envoy, Some(&first), "20s").0, Some(0));
+
+        let mut wrong = listener_of(&mut rendered(&second, envoy.address(), envoy.admin_address()));
+        let chain = wrong["filter_chains"][0].clone();
+        wrong["filter_chains"] = json!([chain, chain]);
+        listeners.put("2", &[wrong]);
+        let (code, said) = asked(&envoy, Some(&second), "5s");
+        assert_eq!(code, Some(1), "{said}");
+        let said = &said["envoys"][0];
+        assert_eq!(
+            (&said["rejected"], &said["inForce"]),
+            (&json!(1), &json!([])),
+            "{said}"
+        );
+        assert!(
+            said["errors"][0]["details"].to_string().contains("filter chain"),
+            "{said}"
+        );
+
+        listeners.put("3", &[]);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while asked(&envoy, None, "0s").0 == Some(0) {
+            assert!(Instant::now() < deadline, "still in force");
+        }
+    });
+}
+
+/// A file of listeners that Envoy watches.
+struct Listeners {
+    file: PathBuf,
+}
+
+impl Listeners {
+    fn put(&self, version: &str, listeners: &[Value]) {
+        let next = self.file.with_extension("next");
+        let text = json!({ "version_info": version, "resources": listeners }).to_string();
+        std::fs::write(&next, text).expect("written");
+        std::fs::rename(next, &self.file).expect("moved");
+    }
+}
+
+fn listener_of(bootstrap: &mut Value) -> Value {
+    let mut listener = bootstrap["static_resources"]["listeners"][0].take();
+    bootstrap["static_resources"]["listeners"] = json!([]);
+    listener["name"] = "toolgate".into();
+    listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+    listener
 }
