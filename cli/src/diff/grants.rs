@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use toolgate_engine::decide::{Access, item_access};
+use toolgate_engine::decide::{Access, item_access, reaching_role};
 use toolgate_engine::identity::Caller;
 use toolgate_engine::mcp::method::List;
 use toolgate_engine::policy::{GlobSet, KeyId, Mode, Policy, Role, RoleId, Server, UnlistedTools};
@@ -75,16 +75,28 @@ impl<'p> Grants<'p> {
         found
     }
 
+    /// What callers gain and lose to whom a claim gives this role, by that role alone. Enforced: what a key in shadow mode
+    /// may do does not depend on its roles, and is told with the key.
+    pub(super) fn of_role(&self, old: RoleId, new: RoleId) -> Vec<Difference> {
+        match (claimant(self.old, old), claimant(self.new, new)) {
+            (Some(before), Some(after)) => self.compare(&before, &after, ""),
+            // Nobody, or keys that are new as well.
+            _ => Vec::new(),
+        }
+    }
+
     fn compare(&self, before: &Caller, after: &Caller, when: &str) -> Vec<Difference> {
         let names = |policy: &'p Policy| policy.servers().map(|(_, server)| &*server.name);
         let mut found = Vec::new();
         for server in super::names(names(self.old), names(self.new)) {
             let old = At::new(self.old, before, server);
             let new = At::new(self.new, after, server);
+            let told = found.len();
             self.tools(&old, &new, when, &mut found);
             for (what, kind) in [("prompts", Kind::Prompts), ("resources", Kind::Resources)] {
                 unnamed(&old, &new, kind, &BTreeSet::new(), what, when, &mut found);
             }
+            reach(&old, &new, when, &mut found, told);
         }
         found
     }
@@ -161,6 +173,13 @@ impl<'p> At<'p> {
     fn tool(&self, tool: &str) -> Option<Access<'p>> {
         let server = self.server?;
         Some(item_access(self.policy, &self.caller, server, List::Tools, tool))
+    }
+
+    /// Whether requests pass that name no tool, prompt or resource.
+    fn is_reached(&self) -> bool {
+        let reached = |server| reaching_role(self.policy, &self.caller, server).is_some();
+        self.server
+            .is_some_and(|server| self.caller.mode == Mode::Shadow || reached(server))
     }
 
     fn roles(&self) -> impl Iterator<Item = &'p Role> {
@@ -270,6 +289,30 @@ fn unnamed(
     }
 }
 
+/// Why reaching a server is something.
+const ENOUGH: &str = "any grant on it is enough for lists, streams and extension methods";
+
+/// A server can be reached by a grant of nothing that is there: one that is denied as well, or of a tool without an entry.
+/// Where what `found` has from `told` on says as much, this is not said again.
+fn reach(old: &At<'_>, new: &At<'_>, when: &str, found: &mut Vec<Difference>, told: usize) {
+    let (effect, verb) = match (old.is_reached(), new.is_reached()) {
+        (false, true) => (Effect::Wider, "reaches"),
+        (true, false) => (Effect::Narrower, "no longer reaches"),
+        _ => return,
+    };
+    if !found
+        .iter()
+        .skip(told)
+        .any(|difference| difference.effect == effect)
+    {
+        found.push(Difference {
+            effect,
+            what: format!("{verb} server {}{when}", old.name),
+            why: (effect == Effect::Wider).then(|| ENOUGH.to_owned()),
+        });
+    }
+}
+
 /// The pattern that decides.
 fn through(access: Option<Access<'_>>) -> String {
     match access {
@@ -293,6 +336,18 @@ fn caller(policy: &Policy, id: KeyId) -> Caller {
         mode_is_own: key.mode.is_some(),
         subject: None,
     }
+}
+
+/// Who has this role, and nothing else. Which key it is, grants do not ask.
+fn claimant(policy: &Policy, role: RoleId) -> Option<Caller> {
+    let (key, _) = policy.keys().next()?;
+    Some(Caller {
+        key,
+        roles: vec![role],
+        mode: Mode::Enforce,
+        mode_is_own: false,
+        subject: None,
+    })
 }
 
 fn enforced(caller: &Caller) -> Caller {

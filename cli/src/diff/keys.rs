@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use toolgate_engine::policy::{GlobSet, Key, KeyId, Mode, Policy, Role, RoleId};
+use toolgate_engine::policy::{GlobSet, Key, KeyId, Mode, Policy, Role};
 
 use super::grants::{Difference, Grants};
 use super::language::{Answer, Pattern, text_where};
@@ -16,11 +16,8 @@ pub(super) fn roles(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>) {
             .map(|(_, role)| role.name.to_string())
             .collect()
     };
-    let claimed = |side: &Side<'_>| {
-        let jwt = side.policy.identity().jwt.as_ref();
-        jwt.is_some_and(|jwt| jwt.roles_claim.is_some())
-    };
-    let claimed = claimed(new);
+    let claimed = claims(new.policy);
+    let grants = claimed.then(|| Grants::new(old.policy, new.policy));
     let find = |policy: &'_ Policy, name: &str| policy.role_by_name(name);
     let (before, after) = (all(old), all(new));
     for name in names(
@@ -35,10 +32,24 @@ pub(super) fn roles(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>) {
                 about.because(Effect::Wider, "removed, with what it refused", CLAIMED);
             }
             (Some(_), None) => about.say(Effect::Other, "removed"),
-            (Some(a), Some(b)) => role(&mut about, (old.policy, a), (new.policy, b), claimed),
+            (Some(a), Some(b)) => {
+                role(&mut about, old.policy.role(a), new.policy.role(b), claimed);
+                for gained in grants.iter().flat_map(|grants| grants.of_role(a, b)) {
+                    // What it loses, its patterns say, or the server does.
+                    if gained.effect == Effect::Wider {
+                        about.because(Effect::Wider, gained.what, CLAIMED);
+                    }
+                }
+            }
             (None, None) => {}
         }
     }
+}
+
+/// Whether tokens can name roles.
+fn claims(policy: &Policy) -> bool {
+    let jwt = policy.identity().jwt.as_ref();
+    jwt.is_some_and(|jwt| jwt.roles_claim.is_some())
 }
 
 /// Why more than the keys that name a role is touched.
@@ -47,31 +58,22 @@ const CLAIMED: &str = "a JWT's claim can name it";
 /// One of a role's lists.
 type Set = fn(&Role) -> &GlobSet;
 
-fn role(about: &mut About<'_>, old: (&Policy, RoleId), new: (&Policy, RoleId), claimed: bool) {
-    let (before, after) = (old.0.role(old.1), new.0.role(new.1));
-    let sets: [(&str, Set, bool); 4] = [
-        ("allow", |role| &role.allow, true),
-        ("deny", |role| &role.deny, false),
-        ("resources", |role| &role.resources, true),
-        ("prompts", |role| &role.prompts, true),
+fn role(about: &mut About<'_>, before: &Role, after: &Role, claimed: bool) {
+    let sets: [(&str, Set); 4] = [
+        ("allow", |role| &role.allow),
+        ("deny", |role| &role.deny),
+        ("resources", |role| &role.resources),
+        ("prompts", |role| &role.prompts),
     ];
-    for (what, set, grants) in sets {
+    for (what, set) in sets {
         let patterns = |role| -> BTreeSet<&str> { set(role).patterns().collect() };
         let (a, b) = (patterns(before), patterns(after));
-        let more = (claimed && grants)
-            .then_some(&b - &a)
-            .filter(|more| !more.is_empty());
-        let fewer = (claimed && !grants)
-            .then_some(&a - &b)
-            .filter(|fewer| !fewer.is_empty());
         about.list(what, &a, &b, (Effect::Other, Effect::Other));
-        for patterns in more.into_iter().chain(fewer) {
-            let patterns: Vec<&str> = patterns.into_iter().collect();
-            about.because(
-                Effect::Wider,
-                format!("{what} changed by {}", patterns.join(", ")),
-                CLAIMED,
-            );
+        let fewer: Vec<&str> = a.difference(&b).copied().collect();
+        if claimed && what == "deny" && !fewer.is_empty() {
+            // Beside any other role, which may allow it.
+            let what = format!("no longer denies {}", fewer.join(", "));
+            about.because(Effect::Wider, what, CLAIMED);
         }
     }
     let rank = |mode: Option<Mode>| match mode {
@@ -113,6 +115,7 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, changes: &mut Vec<Change>)
                 for Difference { effect, what, why } in grants.of(a, b) {
                     about.add(effect, what, why);
                 }
+                released(&mut about, (old.policy, a), (new.policy, b));
                 used_up(&mut about, (old.policy, a), (new.policy, b));
             }
             (None, None) => {}
@@ -200,6 +203,25 @@ fn freed<'s>(about: &mut About<'_>, policy: &Policy, name: &str, subjects: impl 
                 format!("subjects that {gone:?} and {subject:?} match are the key {other:?} now"),
                 "while two keys match, they are refused",
             );
+        }
+    }
+}
+
+/// What a role of the key refuses, no role of a claim allows, whichever it is.
+fn released(about: &mut About<'_>, old: (&Policy, KeyId), new: (&Policy, KeyId)) {
+    let (before, after) = (old.0.key(old.1), new.0.key(new.1));
+    if !claims(new.0) || after.subjects.is_empty() {
+        return;
+    }
+    let names = |policy: &'_ Policy, key: &Key| -> Vec<String> {
+        let names = key.roles.iter().map(|id| policy.role(*id).name.to_string());
+        names.collect()
+    };
+    let kept = names(new.0, after);
+    for role in before.roles.iter().map(|id| old.0.role(*id)) {
+        if !role.deny.is_empty() && !kept.iter().any(|name| **name == *role.name) {
+            let what = format!("no longer has role {:?}, nor what it refuses", &*role.name);
+            about.because(Effect::Wider, what, "a JWT's claim can name roles that allow it");
         }
     }
 }

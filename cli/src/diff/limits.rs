@@ -93,14 +93,28 @@ fn budget(about: &mut About<'_>, old: &Budget, new: &Budget) {
     };
     let what = format!("{} → {}", spent(old), spent(new));
     let narrower = new.limit <= old.limit && length(new) >= length(old);
-    match (narrower, old.scope == new.scope) {
-        (true, true) => about.say(Effect::Narrower, format!("budget lowered: {what}")),
-        (false, true) => about.say(Effect::Wider, format!("budget raised: {what}")),
-        (_, false) => about.because(
-            Effect::Wider,
-            format!("budget: {what}"),
-            "it is counted elsewhere, and begins anew there",
-        ),
+    match (begins_anew(old, new), narrower) {
+        (None, true) => about.say(Effect::Narrower, format!("budget lowered: {what}")),
+        (None, false) => about.say(Effect::Wider, format!("budget raised: {what}")),
+        (Some(why), _) => about.because(Effect::Wider, format!("budget: {what}"), why),
+    }
+}
+
+/// Why what was spent so far does not count any more.
+fn begins_anew(old: &Budget, new: &Budget) -> Option<&'static str> {
+    // The service counts in 32 bits: of a larger limit not millionths, but the next power of ten that fits.
+    let exponent = |budget: &Budget| {
+        let units = |exponent: &u32| budget.limit.0 / 10_u64.pow(*exponent);
+        (0..=10).find(|exponent| u32::try_from(units(exponent)).is_ok())
+    };
+    if old.scope != new.scope {
+        Some("it is counted elsewhere, and begins anew there")
+    } else if old.per != new.per {
+        Some("another period begins anew")
+    } else if new.scope == Scope::Global && exponent(old) != exponent(new) {
+        Some("it is counted in other units, and begins anew")
+    } else {
+        None
     }
 }
 

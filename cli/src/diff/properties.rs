@@ -6,7 +6,11 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use toolgate_engine::binding::Secrets;
+use toolgate_engine::decide::{Verdict, check_server, item_access};
 use toolgate_engine::exchange::{Engine, UnixNanos, explain};
+use toolgate_engine::identity::as_key;
+use toolgate_engine::mcp::method::List;
+use toolgate_engine::policy::Mode;
 use toolgate_engine::reason::Reason;
 use toolgate_engine::store::MemoryStore;
 
@@ -50,6 +54,13 @@ fn judge(old: &Value, new: &Value) -> Result<(), TestCaseError> {
     };
     let found = changes(&before, &after);
     let wider = found.iter().any(|change| change.effect == Effect::Wider);
+    let (by_claims, new_by_claims) = (claimed(&before), claimed(&after));
+    for question in &new_by_claims {
+        prop_assert!(
+            wider || by_claims.contains(question),
+            "{question:?} with claims only by\n{new}\nand not by\n{old}\n{found:?}"
+        );
+    }
     let (before, after) = (allowed(before), allowed(after));
     for question in &after {
         prop_assert!(
@@ -78,6 +89,49 @@ fn allowed(file: PolicyFile) -> Vec<(String, &'static str, String)> {
                 let explained = explain(&engine, key, id, Some(body.to_string().as_bytes()), &store, NOW);
                 if explained.decision == Reason::Allowed {
                     passed.push((name.clone(), server, body.to_string()));
+                }
+            }
+        }
+    }
+    passed
+}
+
+/// What keys of tokens may use, whatever roles these name: key, roles, server, and the item (none: the server itself).
+fn claimed(file: &PolicyFile) -> Vec<(String, Vec<&str>, &'static str, Option<&'static str>)> {
+    let policy = &file.policy;
+    let jwt = policy.identity().jwt.as_ref();
+    if jwt.is_none_or(|jwt| jwt.roles_claim.is_none()) {
+        return Vec::new();
+    }
+    let mut passed = Vec::new();
+    let keys = policy
+        .keys()
+        .filter(|(_, key)| !key.subjects.is_empty() && !key.disabled);
+    for ((id, key), claim) in keys.flat_map(|key| (0_u8..8).map(move |claim| (key, claim))) {
+        let Ok(mut caller) = as_key(policy, id, NOW) else {
+            continue;
+        };
+        let mut names = Vec::new();
+        for (bit, name) in ["r", "s", "t"].into_iter().enumerate() {
+            if claim & (1 << bit) != 0 {
+                names.push(name);
+                let role = policy.role_by_name(name).unwrap();
+                caller.roles.extend((!key.roles.contains(&role)).then_some(role));
+            }
+        }
+        for name in SERVERS {
+            let Some(server) = policy.server_by_name(name).map(|id| policy.server(id)) else {
+                continue;
+            };
+            if matches!(check_server(policy, &caller, server), Verdict::Refused(refusal) if refusal.mode == Mode::Enforce)
+            {
+                continue;
+            }
+            passed.push((key.name.to_string(), names.clone(), name, None));
+            let tools = NAMES.map(|name| (List::Tools, name)).into_iter();
+            for (list, item) in tools.chain(URIS.map(|uri| (List::Resources, uri))) {
+                if item_access(policy, &caller, server, list, item).is_listed() {
+                    passed.push((key.name.to_string(), names.clone(), name, Some(item)));
                 }
             }
         }
@@ -157,22 +211,26 @@ fn policy() -> impl Strategy<Value = Value> {
         1 => Just(json!({ "limits": { "bigIntegers": true } })),
         1 => Just(json!({ "unmatched": "pass" })),
     ];
-    (servers, roles, keys, present, settings).prop_map(|(servers, roles, keys, present, settings)| {
-        let mut policy = settings;
-        policy["version"] = json!(1);
-        policy["roles"] = json!({ "r": roles[0], "s": roles[1], "t": roles[2] });
-        for (name, value, bit) in [("a", &servers[0], 1), ("b", &servers[1], 2)] {
-            if present & bit != 0 {
-                policy["servers"][name] = value.clone();
+    let claim = prop_oneof![3 => Just(json!({ "rolesClaim": "groups" })), 1 => Just(json!({}))];
+    (servers, roles, keys, present, settings, claim).prop_map(
+        |(servers, roles, keys, present, settings, claim)| {
+            let mut policy = settings;
+            policy["identity"]["jwt"] = claim;
+            policy["version"] = json!(1);
+            policy["roles"] = json!({ "r": roles[0], "s": roles[1], "t": roles[2] });
+            for (name, value, bit) in [("a", &servers[0], 1), ("b", &servers[1], 2)] {
+                if present & bit != 0 {
+                    policy["servers"][name] = value.clone();
+                }
             }
-        }
-        for (name, value) in ["k", "l"].into_iter().zip(keys) {
-            if !value.is_null() {
-                policy["keys"][name] = value;
+            for (name, value) in ["k", "l"].into_iter().zip(keys) {
+                if !value.is_null() {
+                    policy["keys"][name] = value;
+                }
             }
-        }
-        policy
-    })
+            policy
+        },
+    )
 }
 
 fn server(name: &'static str) -> impl Strategy<Value = Value> {
@@ -260,6 +318,7 @@ fn key(number: u8) -> impl Strategy<Value = Value> {
         }
         let mut key = end;
         key["sha256"] = json!([format!("{number:064}")]);
+        key["subjects"] = json!([format!("s{number}")]);
         key["roles"] = json!(roles);
         set(&mut key, "mode", mode);
         key

@@ -73,9 +73,15 @@ fn changed(about: &mut About<'_>, whose: &str, old: &Breaker, new: &Breaker) {
             format!("{}: {} → {}", name("open"), time(old.open), time(new.open)),
         );
     }
-    about.grows(&name("probes"), old.probes, new.probes, |probes| {
-        probes.to_string()
-    });
+    if old.probes != new.probes {
+        let what = format!("{}: {} → {}", name("probes"), old.probes, new.probes);
+        let why = if new.probes > old.probes {
+            "more calls pass while it is half-open"
+        } else {
+            "fewer successes close it again"
+        };
+        about.because(Effect::Wider, what, why);
+    }
     let slow = |value: Option<Duration>| value.unwrap_or(Duration::MAX);
     about.grows(
         &name("slow"),

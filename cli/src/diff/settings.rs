@@ -56,9 +56,29 @@ fn identity(old: &Side<'_>, new: &Side<'_>, about: &mut About<'_>) {
     match (&old.policy.identity().jwt, &new.policy.identity().jwt) {
         (None, None) => {}
         (None, Some(_)) => about.say(Effect::Wider, "JWTs are accepted"),
-        (Some(_), None) => about.say(Effect::Narrower, "JWTs are no longer accepted"),
+        (Some(jwt), None) => unread(old.policy, new.policy, jwt, about),
         (Some(a), Some(b)) => jwt(old.policy, a, b, about),
     }
+}
+
+/// A token that nobody reads names no key any more, and speaks against none either.
+fn unread(old: &Policy, new: &Policy, jwt: &Jwt, about: &mut About<'_>) {
+    let what = "JWTs are no longer accepted";
+    let presented = new.keys().any(|(_, key)| !key.digests.is_empty());
+    if new.identity().anonymous.is_some() {
+        about.because(Effect::Wider, what, "who comes with one alone is anonymous now");
+    } else if jwt.roles_claim.is_some() && refuses(old) {
+        about.because(Effect::Wider, what, "nor do claims add what roles refuse");
+    } else if presented {
+        let why = "a key passes whatever key a JWT beside it would name";
+        about.because(Effect::Wider, what, why);
+    } else {
+        about.say(Effect::Narrower, what);
+    }
+}
+
+fn refuses(policy: &Policy) -> bool {
+    policy.roles().any(|(_, role)| !role.deny.is_empty())
 }
 
 fn jwt(policy: &Policy, old: &Jwt, new: &Jwt, about: &mut About<'_>) {
@@ -74,10 +94,9 @@ fn jwt(policy: &Policy, old: &Jwt, new: &Jwt, about: &mut About<'_>) {
             );
         }
     }
-    let refuses = policy.roles().any(|(_, role)| !role.deny.is_empty());
     match (&old.roles_claim, &new.roles_claim) {
         (old, new) if old == new => {}
-        (Some(claim), None) if refuses => about.because(
+        (Some(claim), None) if refuses(policy) => about.because(
             Effect::Wider,
             format!("the claim {claim:?} no longer adds roles"),
             "nor what roles refuse",
@@ -171,14 +190,19 @@ fn service(old: &Policy, new: &Policy, about: &mut About<'_>) {
 fn sessions(old: &Policy, new: &Policy, about: &mut About<'_>) {
     let name = |policy: &Policy| policy.sessions().secret_env.clone();
     let (old, new) = (name(old), name(new));
-    if old != new {
-        let show = |name: Option<String>| name.unwrap_or_else(|| "a random secret".to_owned());
-        about.because(
-            Effect::Other,
-            format!("sessions.secretEnv: {} → {}", show(old), show(new)),
-            "sessions and tasks begun before are unknown unless the secret is the same",
-        );
+    if old == new {
+        return;
     }
+    let (effect, why) = match &new {
+        Some(_) => (
+            Effect::Wider,
+            "who knows what it holds can name sessions and tasks of every key, and diff cannot look",
+        ),
+        None => (Effect::Other, "sessions and tasks begun before are unknown"),
+    };
+    let show = |name: Option<String>| name.unwrap_or_else(|| "a random secret".to_owned());
+    let what = format!("sessions.secretEnv: {} → {}", show(old), show(new));
+    about.because(effect, what, why);
 }
 
 fn telemetry(old: &Side<'_>, new: &Side<'_>, about: &mut About<'_>) {

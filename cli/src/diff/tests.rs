@@ -1,3 +1,5 @@
+mod attacks;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -430,9 +432,9 @@ fn each_change_has_its_effect_and_the_way_back_the_other() {
         (
             "/keys/ada/budget/per",
             json!("month"),
-            Narrower,
             Wider,
-            "budget lowered: budget of 5 per day globally → budget of 5 per month globally",
+            Wider,
+            "budget: budget of 5 per day globally → budget of 5 per month globally",
         ),
         (
             "/keys/ada/budget/scope",
@@ -565,8 +567,8 @@ fn each_change_has_its_effect_and_the_way_back_the_other() {
         (
             "/sessions/secretEnv",
             json!("OTHER"),
-            Other,
-            Other,
+            Wider,
+            Wider,
             "sessions.secretEnv: SECRET → OTHER",
         ),
         (
