@@ -1,5 +1,6 @@
 //! Envoy's access log, as `--access-log` has it written.
 
+use crate::SOON;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,9 +10,6 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::toolgate::Render;
-
-/// How long a line may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An access log in a directory of its own.
 #[derive(Debug)]
@@ -51,7 +49,7 @@ impl AccessLog {
     ///
     /// When they are not written, or more are.
     pub async fn wait_for(&self, count: usize, is_meant: impl Fn(&Value) -> bool) -> Vec<Value> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SOON;
         loop {
             let mut lines = self.lines();
             lines.retain(&is_meant);
@@ -75,7 +73,7 @@ impl AccessLog {
     /// When it is not written.
     pub async fn of_request(&self, id: u64) -> Value {
         let is_meant = format!("\"jsonrpc.request.id\":\"{id}\"");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SOON;
         loop {
             let mut lines = self.containing(&is_meant);
             match lines.len() {

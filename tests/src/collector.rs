@@ -13,7 +13,7 @@ use crate::process::{Process, Program};
 use crate::{paths, ports};
 
 /// Envoy sends spans every five seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = crate::SOON;
 
 /// A running collector. Dropping it kills it.
 #[derive(Debug)]

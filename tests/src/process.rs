@@ -180,7 +180,7 @@ mod tests {
         let log = directory.path().join("log");
         let script = "sleep 60 & echo $!; wait";
         let process = Process::start(&Program::new("bash").args(["-c", script]), &log).expect("bash starts");
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + crate::SOON;
         while process.log().trim().is_empty() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(10));
         }

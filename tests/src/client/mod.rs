@@ -4,7 +4,6 @@ mod http1;
 mod http2;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -135,7 +134,7 @@ impl Request {
     ///
     /// # Panics
     ///
-    /// When there is no HTTP answer within ten seconds; use [`Connection`] or [`Http2`] where that is expected.
+    /// When there is no HTTP answer [soon](crate::SOON); use [`Connection`] or [`Http2`] where that is expected.
     pub async fn send(&self, address: SocketAddr, transport: Transport) -> Response {
         let exchange = async {
             match transport {
@@ -155,9 +154,14 @@ impl Request {
                 _ => Connection::open(address).await?.exchange(self, transport).await,
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), exchange)
+        tokio::time::timeout(crate::SOON, exchange)
             .await
-            .unwrap_or_else(|_| panic!("no answer to {self:?} over {transport:?} within ten seconds"))
+            .unwrap_or_else(|_| {
+                panic!(
+                    "no answer to {self:?} over {transport:?} within {:?}",
+                    crate::SOON
+                )
+            })
             .unwrap_or_else(|error| panic!("no answer to {self:?} over {transport:?}: {error}"))
     }
 }

@@ -125,7 +125,7 @@ impl Redis {
             .arg(self.directory.path());
         let process = Process::start(&program, &self.log_file()).expect("Redis starts");
         let process = self.process.insert(process);
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + crate::SOON;
         while process.exited().is_none() && Instant::now() < deadline {
             if answers(self.address).await {
                 return Ok(());

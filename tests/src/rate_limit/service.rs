@@ -170,7 +170,7 @@ impl RateLimitService {
         let log = self.directory.path().join("log");
         let process = Process::start(&program, &log).expect("the rate limit service starts");
         let process = self.process.insert(process);
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + crate::SOON;
         while process.exited().is_none() && Instant::now() < deadline {
             // Without a domain it says that it is not healthy and takes calls nevertheless.
             let listens = RateLimitClient::connect(self.grpc).await.is_ok();

@@ -222,7 +222,7 @@ impl Upstream {
     ///
     /// When they do not arrive.
     pub async fn wait_for(&self, label: &str, count: usize) -> Vec<Received> {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + crate::SOON;
         loop {
             let received = self.received_for(label);
             if received.iter().filter(|request| request.complete).count() >= count {

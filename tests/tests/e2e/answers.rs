@@ -2,13 +2,11 @@
 
 mod setup;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use toolgate_tests::client::{Connection, Request, Transport};
 use toolgate_tests::gate::Gate;
-use toolgate_tests::run;
 use toolgate_tests::upstream::{Action, Answer, Upstream, Version};
+use toolgate_tests::{SOON, run};
 
 use self::setup::{
     HOLDS, Hold, ONE_WORKER, RESULT_BYTES, alive, assert_fault, compressed, exchange, filtered, gate, list,
@@ -321,7 +319,7 @@ fn an_answer_before_the_request_has_arrived_serves_nobody() {
             }
             head.extend_from_slice(b"content-length: 100\r\n\r\n{");
             connection.write(&head).await.expect("written");
-            let answer = tokio::time::timeout(Duration::from_secs(10), connection.response()).await;
+            let answer = tokio::time::timeout(SOON, connection.response()).await;
             let answer = answer.expect("the client hangs").expect("an answer");
             assert_eq!(answer.status, status, "{label}: {answer:?}");
             assert_eq!(

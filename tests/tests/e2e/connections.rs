@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use toolgate_tests::client::{Connection, Http2, Request, Response, Transport};
-use toolgate_tests::run;
 use toolgate_tests::upstream::Received;
+use toolgate_tests::{SOON, run};
 
 use crate::gates::{self, Before, Held, call, post};
 
@@ -78,7 +78,7 @@ async fn pipeline(held: &Held, prefix: &str, tools: &[&str]) -> usize {
     connection.write(&bytes).await.expect("written");
     let mut answered = 0;
     for (number, tool) in tools.iter().enumerate() {
-        let answer = tokio::time::timeout(Duration::from_secs(5), connection.response()).await;
+        let answer = tokio::time::timeout(SOON, connection.response()).await;
         let Ok(answer) = answer.expect("an answer or the end") else {
             break;
         };
@@ -205,8 +205,8 @@ async fn continued(held: &Held, request: &Request) -> Response {
     // A final answer may come at once; an interim one is read together with the final one that follows the body.
     let _ = tokio::time::timeout(Duration::from_millis(30), connection.readable()).await;
     let _ = connection.write(&body).await;
-    let answer = tokio::time::timeout(Duration::from_secs(5), connection.response()).await;
-    answer.expect("an answer within five seconds").expect("an answer")
+    let answer = tokio::time::timeout(SOON, connection.response()).await;
+    answer.expect("an answer soon").expect("an answer")
 }
 
 #[test]

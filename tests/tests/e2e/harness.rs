@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 use toolgate_tests::client::{Connection, Request, Transport};
 use toolgate_tests::envoy::{Envoy, Options, Release};
-use toolgate_tests::run;
 use toolgate_tests::upstream::{Action, Answer, Upstream, Version, mcp_server};
+use toolgate_tests::{SOON, run};
 
 const BODY: &[u8] = br#" {"jsonrpc":"2.0", "id":1,"method":"tools/call","params":{"name":"echo"}}"#;
 
@@ -65,7 +65,7 @@ fn the_record_shows_requests_that_are_not_complete() {
         let mut connection = Connection::open(envoy.address()).await.expect("connects");
         let head = "POST /mcp HTTP/1.1\r\nhost: x\r\nx-label: unfinished\r\ncontent-length: 10\r\n\r\nabc";
         connection.write(head.as_bytes()).await.expect("written");
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + SOON;
         while upstream
             .received_for("unfinished")
             .iter()

@@ -305,6 +305,6 @@ async fn raw(held: &Held, bytes: &[u8]) -> Response {
         .await
         .expect("connects");
     connection.write(bytes).await.expect("written");
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(5), connection.response()).await;
-    answer.expect("an answer within five seconds").expect("an answer")
+    let answer = tokio::time::timeout(toolgate_tests::SOON, connection.response()).await;
+    answer.expect("an answer soon").expect("an answer")
 }

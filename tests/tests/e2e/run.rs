@@ -12,7 +12,7 @@ use toolgate_tests::messages::Era;
 use toolgate_tests::process::{Process, Program};
 use toolgate_tests::toolgate::key_digest;
 use toolgate_tests::upstream::{Upstream, mcp_server};
-use toolgate_tests::{paths, ports, run};
+use toolgate_tests::{SOON, paths, ports, run};
 
 #[test]
 fn it_serves_tells_each_decision_and_takes_envoy_with_it_when_it_ends() {
@@ -112,7 +112,7 @@ fn it_serves_tells_each_decision_and_takes_envoy_with_it_when_it_ends() {
         let envoys = home.envoys();
         assert_eq!(envoys.len(), 1, "{envoys:?}");
         process.ask_to_end();
-        let status = process.wait(Duration::from_secs(10));
+        let status = process.wait(SOON);
         assert_eq!(
             status.and_then(|status| status.code()),
             Some(0),
@@ -269,7 +269,7 @@ impl Home {
     fn ends(&self, program: &Program) -> (Option<i32>, String) {
         let _ = std::fs::remove_file(self.file("output"));
         let mut process = self.start(program);
-        let status = process.wait(Duration::from_secs(30));
+        let status = process.wait(SOON * 2);
         (status.and_then(|status| status.code()), process.log())
     }
 
@@ -298,7 +298,7 @@ fn both_upstreams() -> [String; 4] {
 
 /// Waits until the program has printed `text`; all of what it has printed.
 async fn said(process: &Process, text: &str) -> String {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + SOON * 2;
     loop {
         let log = process.log();
         if log.contains(text) {

@@ -12,12 +12,11 @@ use tokio::sync::{Notify, OnceCell};
 use toolgate_tests::client::{Connection, Request, Response, Transport};
 use toolgate_tests::envoy::{Options, Release};
 use toolgate_tests::gate::Gate;
-use toolgate_tests::run;
 use toolgate_tests::toolgate::{Render, key_digest};
 use toolgate_tests::upstream::{Action, Answer, mcp_server};
+use toolgate_tests::{SOON, run};
 
 const RESULT_BYTES: usize = 65_536;
-const SOON: Duration = Duration::from_secs(5);
 
 #[test]
 fn each_event_passes_before_the_next_is_sent() {

@@ -8,8 +8,8 @@ use tokio::sync::OnceCell;
 use toolgate_tests::client::{Connection, Http2, Request, Response, Transport, read_answer};
 use toolgate_tests::envoy::{Options, Release};
 use toolgate_tests::gate::Gate;
-use toolgate_tests::run;
 use toolgate_tests::upstream::mcp_server;
+use toolgate_tests::{SOON, run};
 
 use crate::gates::{call, policy, post};
 
@@ -212,8 +212,8 @@ async fn over_http2(gate: &Gate, label: &str) -> Response {
 }
 
 async fn within(answer: impl Future<Output = std::io::Result<Response>>) -> Response {
-    let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
-    answer.expect("an answer within ten seconds").expect("an answer")
+    let answer = tokio::time::timeout(SOON, answer).await;
+    answer.expect("an answer soon").expect("an answer")
 }
 
 fn assert_timeout(answer: &Response, begun: Instant, what: &str) {

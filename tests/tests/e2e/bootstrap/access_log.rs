@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use toolgate_tests::client::Request;
 use toolgate_tests::messages::Era;
-use toolgate_tests::run;
+use toolgate_tests::{SOON, run};
 
 use super::{KEY, QUERY, Stand, stands};
 
@@ -109,7 +109,7 @@ fn every_request_is_one_json_line_without_secrets() {
 
 /// The lines, once those of this test's five requests are there: Envoy writes what it has when it reopens its logs.
 async fn written(stand: &Stand) -> Vec<Value> {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + SOON;
     loop {
         let asked = Request::new("POST", "/reopen_logs").header("content-length", "0");
         stand.envoy.ask_admin(&asked).await;

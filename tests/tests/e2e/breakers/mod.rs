@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+use toolgate_tests::SOON;
 use toolgate_tests::client::{Request, Response, Transport};
 use toolgate_tests::envoy::{Options, Release};
 use toolgate_tests::gate::Gate;
@@ -324,7 +325,7 @@ fn retry_after(answer: &Response) -> u64 {
 
 /// Waits for what happens soon.
 async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + SOON;
     while !condition().await {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -334,7 +335,7 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 impl Stand {
     /// The lines of the access log about this tool, once there are so many.
     async fn logged(&self, tool: &str, count: usize) -> Vec<Value> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + SOON;
         let lines = loop {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             // The last one may be half written.

@@ -1,14 +1,12 @@
 //! What no official client shows: the stream and the end of a session, and what workers share.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use toolgate_tests::client::{Connection, Request, Transport};
 use toolgate_tests::envoy::Options;
 use toolgate_tests::gate::Gate;
-use toolgate_tests::run;
 use toolgate_tests::toolgate::key_digest;
 use toolgate_tests::upstream::mcp_server;
+use toolgate_tests::{SOON, run};
 
 #[test]
 fn a_legacy_session_has_its_stream_and_its_end() {
@@ -39,7 +37,7 @@ fn a_legacy_session_has_its_stream_and_its_end() {
         let listen = in_session(to_server("GET").header("accept", "text/event-stream"));
         let mut stream = Connection::open(envoy.address()).await.expect("Envoy accepts");
         stream.request(&listen, Transport::Length).await.expect("sent");
-        let head = tokio::time::timeout(Duration::from_secs(5), stream.head()).await;
+        let head = tokio::time::timeout(SOON, stream.head()).await;
         let head = head.expect("it opens at once").expect("an answer");
         assert_eq!(
             (head.status, head.header("content-type").as_str()),
@@ -50,9 +48,7 @@ fn a_legacy_session_has_its_stream_and_its_end() {
         let end = in_session(to_server("DELETE"));
         let answer = envoy.send(&end, Transport::Length).await;
         assert!((200..300).contains(&answer.status), "{answer:?}");
-        let rest = tokio::time::timeout(Duration::from_secs(5), async {
-            while let Ok(Some(_)) = stream.piece().await {}
-        });
+        let rest = tokio::time::timeout(SOON, async { while let Ok(Some(_)) = stream.piece().await {} });
         rest.await.expect("the stream ends with the session");
         let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" });
         let answer = envoy.send(&in_session(post(&list)), Transport::Length).await;

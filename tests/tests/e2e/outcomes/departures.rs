@@ -1,11 +1,9 @@
 //! Clients that leave before, while and after they are answered.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use toolgate_tests::client::{Http2, Transport};
-use toolgate_tests::run;
 use toolgate_tests::upstream::Answer;
+use toolgate_tests::{SOON, run};
 
 use super::stand::{Stand, all, event, next_id, ok, outcome};
 use super::{PRIMED, Script, events, half_of, hang, hanging, note, tool_error};
@@ -113,7 +111,7 @@ async fn leave(stand: &Stand, leaves: Leaves, script: Script) -> Value {
                 .len();
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), arrive)
+    tokio::time::timeout(SOON, arrive)
         .await
         .expect("what it waits for comes");
     drop(client);

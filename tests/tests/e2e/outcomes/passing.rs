@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use toolgate_tests::client::Transport;
-use toolgate_tests::run;
 use toolgate_tests::upstream::{Action, Answer};
+use toolgate_tests::{SOON, run};
 
 use super::stand::{all, body, event, headers, next_id, number, ok, outcome, sized};
 use super::{json_of, note, rpc_error, tool_error};
-
-const SOON: Duration = Duration::from_secs(5);
 
 #[test]
 fn the_first_bytes_of_a_json_answer_arrive_before_the_last_are_sent() {

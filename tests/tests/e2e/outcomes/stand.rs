@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+use toolgate_tests::SOON;
 use toolgate_tests::access_log::AccessLog;
 use toolgate_tests::client::{Connection, Request, Response, Transport};
 use toolgate_tests::envoy::{Options, Release};
@@ -107,10 +108,7 @@ impl Stand {
     ) -> Went {
         let id = next_id();
         let request = self.prepare("docs", method, id, script(id));
-        let answer = tokio::time::timeout(
-            Duration::from_secs(20),
-            connection.exchange(&request, Transport::Length),
-        );
+        let answer = tokio::time::timeout(SOON, connection.exchange(&request, Transport::Length));
         let answer = answer.await.expect("an answer in time").expect("an answer");
         let line = self.log.of_request(id).await;
         Went { answer, line }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use toolgate_tests::rate_limit::{
     Code, Descriptor, Durability, RateLimitClient, RateLimitService, Redis, Request, Settings, Unit,
 };
-use toolgate_tests::run;
+use toolgate_tests::{SOON, run};
 
 use super::{about, ask, limited};
 
@@ -157,7 +157,7 @@ fn without_redis_there_is_no_answer_and_with_it_again_the_counters_go_on() {
             ask(&client, &request).await.expect_err("no counter");
         }
         redis.restart().await;
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + SOON;
         let answer = loop {
             match ask(&client, &request).await {
                 Ok(answer) => break answer,

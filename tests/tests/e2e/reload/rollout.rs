@@ -1,14 +1,13 @@
 //! `toolgate rollout status` about a real Envoy.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use toolgate_tests::envoy::{Envoy, Options, Release};
-use toolgate_tests::run;
 use toolgate_tests::toolgate::{Render, toolgate};
 use toolgate_tests::upstream::{Upstream, mcp_server};
+use toolgate_tests::{SOON, run};
 
 use super::{PATH, Watched, policy};
 
@@ -55,7 +54,7 @@ async fn rollout(release: Release) {
     };
     let (first, second) = (policy(&["first"]), policy(&["second"]));
     let watched = Watched::start(options, first.clone(), upstream).await;
-    let (code, said) = status(&watched, Some(&first), "20s");
+    let (code, said) = status(&watched, Some(&first), "30s");
     assert_eq!(code, Some(0), "{release:?} {said}");
     assert_eq!(said["envoys"][0]["inForce"], json!([said["policy"]]));
     let (code, said) = status(&watched, Some(&second), "0s");
@@ -63,7 +62,7 @@ async fn rollout(release: Release) {
     assert_eq!(said["envoys"][0]["rejected"], 0);
 
     watched.put(&second).expect("rendered");
-    let (code, said) = status(&watched, Some(&second), "20s");
+    let (code, said) = status(&watched, Some(&second), "30s");
     assert_eq!(code, Some(0), "{release:?} {said}");
     watched.until("second", "allowed").await;
 
@@ -80,7 +79,7 @@ async fn rollout(release: Release) {
     assert_eq!(watched.decision("second").await, "allowed");
     // The same again is in force again.
     watched.put(&first).expect("rendered");
-    assert_eq!(status(&watched, Some(&first), "20s").0, Some(0), "{release:?}");
+    assert_eq!(status(&watched, Some(&first), "30s").0, Some(0), "{release:?}");
 }
 
 #[test]
@@ -121,7 +120,7 @@ fn a_listener_that_is_refused_or_removed_has_no_policy_in_force() {
             bootstrap.to_string()
         })
         .await;
-        assert_eq!(asked(&envoy, Some(&first), "20s").0, Some(0));
+        assert_eq!(asked(&envoy, Some(&first), "30s").0, Some(0));
 
         let mut wrong = listener_of(&mut rendered(&second, envoy.address(), envoy.admin_address()));
         let chain = wrong["filter_chains"][0].clone();
@@ -141,7 +140,7 @@ fn a_listener_that_is_refused_or_removed_has_no_policy_in_force() {
         );
 
         listeners.put("3", &[]);
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + SOON;
         while asked(&envoy, None, "0s").0 == Some(0) {
             assert!(Instant::now() < deadline, "still in force");
         }

@@ -1,17 +1,14 @@
 //! The official servers that have sessions, and the official clients in them.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use toolgate_tests::client::{Connection, Request, Transport};
 use toolgate_tests::envoy::{Envoy, Options, Release};
 use toolgate_tests::parties::{Client, Era, Order, RunningServer, Server};
-use toolgate_tests::run;
 use toolgate_tests::toolgate::{Render, key_digest};
-
-const SOON: Duration = Duration::from_secs(5);
+use toolgate_tests::{SOON, run};
 
 /// A server, how it is held, and a call that it answers.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use toolgate_tests::client::{Connection, Http2, Transport, read_answer, send_all};
 use toolgate_tests::rate_limit::Answer;
-use toolgate_tests::run;
+use toolgate_tests::{SOON, run};
 
 use super::scripted::{self, Scripted};
 use super::{World, call, call_of_size, quota, real};
@@ -202,7 +202,7 @@ fn a_client_that_leaves_while_it_waits_leaves_nothing_behind() {
             "cluster.ratelimit.upstream_rq_active",
             "cluster.docs.upstream_rq_active",
         ] {
-            let deadline = Instant::now() + Duration::from_secs(20);
+            let deadline = Instant::now() + SOON;
             while envoy.stat(gauge).await > 0 {
                 assert!(Instant::now() < deadline, "{gauge}");
                 sleep(Duration::from_millis(10)).await;
