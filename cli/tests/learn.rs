@@ -93,6 +93,28 @@ fn programs_read_all_of_it_as_json() {
 }
 
 #[test]
+fn a_noted_deny_is_told_and_not_granted() {
+    let bench = bench();
+    let record = json!({
+        "time": "2026-11-21T07:37:43Z", "decision": "allowed", "would_deny": "hidden", "key": "trial",
+        "server": "everything", "mcp.method.name": "tools/call", "gen_ai.tool.name": "test_audio_content",
+        "detail": "\"test_audio_content\": denied by \"everything/test_audio_*\" of role \"reader\"",
+    });
+    bench.write("denied.jsonl", &format!("{record}\n"));
+    let said = bench.run("learn denied.jsonl --policy demo.json");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.err.contains(
+            "not taken tools/call of trial to everything, \"test_audio_content\": would be refused, hidden: denied by \
+             \"everything/test_audio_*\" of role \"reader\"  1 ×\n"
+        ),
+        "{said:?}"
+    );
+    let denied = json!(["everything/test_audio_*"]);
+    assert_eq!(said.json()["roles"], json!({ "reader": { "deny": denied } }));
+}
+
+#[test]
 fn what_cannot_be_learned_from_is_said() {
     let bench = bench();
     bench.run("learn").is_usage(&["<LOG>"]);

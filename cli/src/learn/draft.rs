@@ -1,37 +1,41 @@
 //! A policy from a log alone. What a log cannot say has placeholders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use toolgate_engine::policy::Policy;
 
 use super::node::Node;
 use super::observed::Called;
-use super::roles::roles;
+use super::roles::{Needs, by_key, roles};
 use super::{Learned, Observed};
 
 /// The policy that this traffic needs, and nothing else.
 pub(crate) fn draft(observed: &Observed) -> Learned {
     let mut fill_in = Vec::new();
     let mut notes = Vec::new();
-    let roles = roles(
-        observed.keys.iter().map(|(key, seen)| (key.as_str(), &seen.uses)),
-        |_| None,
-    );
+    let needs = observed.keys.iter().map(|(key, seen)| {
+        let needs = Needs {
+            uses: seen.uses.iter().collect(),
+            ..Needs::default()
+        };
+        (key.as_str(), needs)
+    });
+    let roles = roles(needs, |_| None, BTreeSet::new());
     let teams: BTreeSet<&str> = observed
         .keys
         .values()
         .filter_map(|seen| seen.team.as_deref())
         .collect();
-    let role_of: BTreeMap<&str, &str> = roles
-        .iter()
-        .flat_map(|role| role.keys.iter().map(|key| (*key, role.name.as_str())))
-        .collect();
+    let roles_of = by_key(&roles);
     let keys = observed.keys.iter().zip(1_u64..).map(|((name, seen), number)| {
         fill_in.push(pointer("keys", name, "sha256"));
         let mut key = vec![
             // Nobody's: whoever presents it has found what SHA-256 makes a small number of.
             ("sha256".to_owned(), Node::list([&*format!("{number:064x}")])),
-            ("roles".to_owned(), Node::list(role_of.get(&**name).copied())),
+            (
+                "roles".to_owned(),
+                Node::list(roles_of.get(&**name).into_iter().flatten().copied()),
+            ),
         ];
         key.extend(seen.team.iter().map(|team| ("team".to_owned(), Node::text(team))));
         (name.clone(), Node::Object(key))

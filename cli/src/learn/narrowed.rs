@@ -1,13 +1,11 @@
-//! A policy with only the grants that were used. Everything else in it stays, token by token.
-
-use std::collections::BTreeMap;
+//! A policy with only the grants that were used. What roles refuse is refused to the same keys; everything else in it stays, token by token.
 
 use toolgate_engine::json;
-use toolgate_engine::policy::Policy;
+use toolgate_engine::policy::{self, Key, Mode, Policy};
 
 use super::node::Node;
-use super::roles::roles;
-use super::{Learned, Observed};
+use super::roles::{Needs, Role, by_key, roles};
+use super::{Kind, Learned, Observed, Use};
 use crate::policy_file::PolicyFile;
 
 /// The policy, with what of it this traffic needs.
@@ -15,28 +13,30 @@ pub(crate) fn narrowed(file: &PolicyFile, observed: &Observed) -> Learned {
     let policy = &file.policy;
     let mut notes = strangers(policy, observed);
     let mut document = document(&file.document);
-    let known = observed
-        .keys
-        .iter()
-        .filter(|(key, _)| policy.key_by_name(key).is_some());
-    let roles = roles(known.map(|(key, seen)| (key.as_str(), &seen.uses)), |keys| {
-        name_of(policy, keys)
-    });
-    let role_of: BTreeMap<&str, &str> = roles
-        .iter()
-        .flat_map(|role| role.keys.iter().map(|key| (*key, role.name.as_str())))
+    let needs: Vec<_> = policy
+        .keys()
+        .map(|(_, key)| needs(policy, key, observed, &mut notes))
         .collect();
+    let refusing = claimed(policy);
+    let taken = refusing.iter().map(|role| role.name.clone()).collect();
+    let mut roles = roles(needs.into_iter(), |keys| name_of(policy, keys), taken);
+    let mut roles_of = by_key(&roles);
     for (name, key) in document.members_mut("keys") {
-        key.set("roles", Node::list(role_of.get(name).copied()));
+        key.set("roles", Node::list(roles_of.remove(name).unwrap_or_default()));
     }
     for (name, server) in document.members_mut("servers") {
         let methods = observed.servers.get(name).map(|called| &called.methods);
         let methods = methods.into_iter().flatten().map(String::as_str);
         server.set("methods", Node::list(methods));
     }
-    let patterns = roles.iter().map(|role| (role.name.clone(), role.node()));
-    // What a role refused is not granted any more.
-    document.set("roles", Node::Object(patterns.collect()));
+    // One that kept its name has what it refuses.
+    for role in refusing {
+        if !roles.iter().any(|there| there.name == role.name) {
+            roles.push(role);
+        }
+    }
+    let written = roles.iter().map(|role| (role.name.clone(), role.node()));
+    document.set("roles", Node::Object(written.collect()));
     let claim = policy
         .identity()
         .jwt
@@ -62,6 +62,65 @@ fn document(text: &str) -> Node {
     };
     // It compiled, so the engine has read it with the same bounds.
     json::parse(text.as_bytes(), &limits).map_or_else(|_| Node::Object(Vec::new()), Node::of)
+}
+
+/// What a key used, and what its roles refuse. That is never granted, whether or not it went through.
+fn needs<'o>(
+    policy: &'o Policy,
+    key: &'o Key,
+    observed: &'o Observed,
+    notes: &mut Vec<String>,
+) -> (&'o str, Needs<'o>) {
+    let roles = || key.roles.iter().map(|id| policy.role(*id));
+    let mut needs = Needs::default();
+    for role in roles().filter(|role| !role.deny.is_empty()) {
+        let denies = needs.denies.entry(mode(role)).or_default();
+        denies.extend(role.deny.patterns());
+    }
+    let uses = observed
+        .keys
+        .get(&*key.name)
+        .into_iter()
+        .flat_map(|seen| &seen.uses);
+    let denied = |used: &&Use| {
+        used.kind == Kind::Tool && roles().any(|role| role.deny.matches(&used.server, &used.name))
+    };
+    let (denied, uses): (Vec<&Use>, Vec<&Use>) = uses.partition(denied);
+    notes.extend(denied.first().map(|first| {
+        format!(
+            "key {:?} used what its roles deny, {} in all, such as \"{}/{}\": that is not granted",
+            key.name,
+            denied.len(),
+            first.server,
+            first.name
+        )
+    }));
+    needs.uses = uses.into_iter().collect();
+    (&key.name, needs)
+}
+
+/// Where claims name roles: what those refuse that somebody may still name.
+fn claimed(policy: &Policy) -> Vec<Role<'_>> {
+    let jwt = policy.identity().jwt.as_ref();
+    let claims = jwt.is_some_and(|jwt| jwt.roles_claim.is_some());
+    let roles = policy.roles().map(|(_, role)| role);
+    let roles = roles.filter(|role| claims && !role.deny.is_empty());
+    roles
+        .map(|role| Role {
+            name: role.name.to_string(),
+            deny: role.deny.patterns().collect(),
+            mode: mode(role),
+            ..Role::default()
+        })
+        .collect()
+}
+
+/// As it is written.
+fn mode(role: &policy::Role) -> Option<&'static str> {
+    role.mode.map(|mode| match mode {
+        Mode::Enforce => "enforce",
+        Mode::Shadow => "shadow",
+    })
 }
 
 /// The role that these keys have, and no other key, and nothing else.

@@ -47,6 +47,9 @@ pub(crate) struct Refused {
     pub(crate) method: String,
     pub(crate) object: String,
     pub(crate) reason: String,
+    /// The pattern that denies it, of which role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<String>,
     /// It went through, in shadow mode.
     pub(crate) shadow: bool,
 }
@@ -114,7 +117,9 @@ impl Observed {
             return self.leave_out(key, server, "", "too many names");
         }
         let would_deny = record.would_deny.as_deref();
-        if **decision == *Reason::Allowed.as_str() && would_deny.is_none_or(is_missing_grant) {
+        let deny = deny_of(record);
+        let missing = would_deny.is_none_or(|reason| is_missing_grant(reason) && deny.is_none());
+        if **decision == *Reason::Allowed.as_str() && missing {
             self.counted += 1;
             self.count(key, server, record);
         } else {
@@ -124,6 +129,7 @@ impl Observed {
                 method: record.rpc_method.as_deref().unwrap_or_default().to_owned(),
                 object: object(record).unwrap_or_default().to_owned(),
                 reason: would_deny.unwrap_or(decision).to_owned(),
+                why: deny.map(str::to_owned),
                 shadow: would_deny.is_some(),
             };
             tell(&mut self.refused, refused, &mut self.untold);
@@ -240,6 +246,19 @@ fn is_missing_grant(reason: &str) -> bool {
     [Reason::NoGrant, Reason::Hidden, Reason::Method]
         .iter()
         .any(|missing| missing.as_str() == reason)
+}
+
+/// `denied by "pattern" of role "role"`, if that is why: no missing grant, but one that somebody decided against. The
+/// tool's name before it is quoted, so no name can say so.
+fn deny_of<'r>(record: &'r Record<'_>) -> Option<&'r str> {
+    let name = record.detail.as_deref()?.strip_prefix('"')?;
+    let mut escaped = false;
+    let (_, why) = name.split_once(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    })?;
+    why.strip_prefix(": ").filter(|why| why.starts_with("denied by "))
 }
 
 fn object<'r>(record: &'r Record<'_>) -> Option<&'r str> {

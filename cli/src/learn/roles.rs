@@ -8,21 +8,34 @@ use super::{Kind, Use};
 /// Longest name of a role, in bytes.
 const NAME: usize = 128;
 
+/// What a key needs: keys with the same needs share their roles.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Needs<'o> {
+    pub(super) uses: BTreeSet<&'o Use>,
+    /// What is refused whatever is granted, by the mode of the roles that say so.
+    pub(super) denies: BTreeMap<Option<&'static str>, BTreeSet<&'o str>>,
+}
+
 /// A role and the keys that have it.
+#[derive(Debug, Default)]
 pub(super) struct Role<'o> {
     pub(super) name: String,
-    pub(super) uses: &'o BTreeSet<Use>,
+    pub(super) uses: BTreeSet<&'o Use>,
+    pub(super) deny: BTreeSet<&'o str>,
+    pub(super) mode: Option<&'static str>,
     pub(super) keys: Vec<&'o str>,
 }
 
-/// The roles, by name. `known` gives a name to a set of keys that has one already.
+/// The roles, by name: for each set of keys one, and more where what is refused has several modes. `known` gives a name
+/// to a set of keys that has one already; no other role gets a name that is `taken`.
 pub(super) fn roles<'o>(
-    keys: impl Iterator<Item = (&'o str, &'o BTreeSet<Use>)>,
+    keys: impl Iterator<Item = (&'o str, Needs<'o>)>,
     known: impl Fn(&[&str]) -> Option<String>,
+    mut taken: BTreeSet<String>,
 ) -> Vec<Role<'o>> {
-    let mut groups: BTreeMap<&BTreeSet<Use>, Vec<&str>> = BTreeMap::new();
-    for (key, uses) in keys.filter(|(_, uses)| !uses.is_empty()) {
-        groups.entry(uses).or_default().push(key);
+    let mut groups: BTreeMap<Needs<'o>, Vec<&str>> = BTreeMap::new();
+    for (key, needs) in keys.filter(|(_, needs)| *needs != Needs::default()) {
+        groups.entry(needs).or_default().push(key);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     for (_, keys) in &mut groups {
@@ -30,17 +43,43 @@ pub(super) fn roles<'o>(
     }
     // The names do not depend on what was used.
     groups.sort_by(|a, b| a.1.cmp(&b.1));
-    let mut taken = BTreeSet::new();
-    let mut roles: Vec<Role<'_>> = groups
-        .into_iter()
-        .map(|(uses, keys)| Role {
-            name: free(&known(&keys).unwrap_or_else(|| name(&keys)), &mut taken),
-            uses,
+    let known: Vec<Option<String>> = groups.iter().map(|(_, keys)| known(keys)).collect();
+    taken.extend(known.iter().flatten().cloned());
+    let mut roles = Vec::new();
+    for ((needs, keys), known) in groups.into_iter().zip(known) {
+        let mut denies = needs.denies.into_iter();
+        let (mode, deny) = denies.next().unwrap_or_default();
+        let first = known.unwrap_or_else(|| free(&name(&keys), &mut taken));
+        for (mode, deny) in denies {
+            roles.push(Role {
+                name: free(&first, &mut taken),
+                deny,
+                mode,
+                keys: keys.clone(),
+                ..Role::default()
+            });
+        }
+        roles.push(Role {
+            name: first,
+            uses: needs.uses,
+            deny,
+            mode,
             keys,
-        })
-        .collect();
+        });
+    }
     roles.sort_by(|a, b| a.name.cmp(&b.name));
     roles
+}
+
+/// Which roles each key has.
+pub(super) fn by_key<'r>(roles: &'r [Role<'_>]) -> BTreeMap<&'r str, Vec<&'r str>> {
+    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for role in roles {
+        for key in &role.keys {
+            found.entry(key).or_default().push(&role.name);
+        }
+    }
+    found
 }
 
 /// After the keys, as many as fit.
@@ -81,17 +120,18 @@ impl Role<'_> {
                 .map(|used| Node::text(&format!("{}/{}", used.server, used.name)))
                 .collect()
         };
+        let deny = self.deny.iter().map(|pattern| Node::text(pattern)).collect();
         let lists = [
-            ("allow", Kind::Tool),
-            ("resources", Kind::Resource),
-            ("prompts", Kind::Prompt),
+            ("allow", list(Kind::Tool)),
+            ("deny", deny),
+            ("resources", list(Kind::Resource)),
+            ("prompts", list(Kind::Prompt)),
         ];
-        let members = lists.into_iter().map(|(name, kind)| (name, list(kind)));
-        Node::Object(
-            members
-                .filter(|(_, patterns)| !patterns.is_empty())
-                .map(|(name, patterns)| (name.to_owned(), Node::List(patterns)))
-                .collect(),
-        )
+        let lists = lists.into_iter().filter(|(_, patterns)| !patterns.is_empty());
+        let mode = self.mode.map(|mode| ("mode", Node::text(mode)));
+        let members = lists
+            .map(|(name, patterns)| (name, Node::List(patterns)))
+            .chain(mode);
+        Node::Object(members.map(|(name, node)| (name.to_owned(), node)).collect())
     }
 }

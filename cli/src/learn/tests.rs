@@ -1,3 +1,5 @@
+mod denied;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

@@ -198,7 +198,12 @@ impl Report {
             ]
             .join(" ");
             let object = object.map(|object| format!(", {object:?}")).unwrap_or_default();
-            let what = shown(&format!("{what}{object}: {verb}, {}", refused.reason));
+            let why = refused
+                .why
+                .as_ref()
+                .map(|why| format!(": {why}"))
+                .unwrap_or_default();
+            let what = shown(&format!("{what}{object}: {verb}, {}{why}", refused.reason));
             writeln!(out, "{NOTE}not taken{NOTE:#} {what}  {DIM}{count} ×{DIM:#}")?;
         }
         for (left, count) in &observed.left_out {
