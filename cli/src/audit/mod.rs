@@ -4,17 +4,17 @@
 //! said. Lines may stand in any order and in several files; what is kept of a chain does not grow with its length.
 
 mod chain;
+mod chains;
 mod finding;
 #[cfg(test)]
 mod tests;
-
-use std::collections::HashMap;
 
 pub(crate) use finding::{Finding, Kind};
 
 use crate::failure::Outcome;
 use crate::log::{Damaged, Logs, Place, Record, Summary};
 use chain::{Chain, Link};
+use chains::Chains;
 
 /// How many findings are kept to be told; all are counted.
 const TOLD: usize = 1000;
@@ -64,7 +64,7 @@ pub(crate) fn verify(logs: &Logs, partial: bool) -> Outcome<Audit> {
 #[derive(Default)]
 struct Verifier {
     audit: Audit,
-    chains: HashMap<Box<str>, Chain>,
+    chains: Chains,
 }
 
 impl Verifier {
@@ -86,12 +86,9 @@ impl Verifier {
             let kind = Kind::Changed { number: link.number };
             self.found(Finding::at(place, kind).in_chain(id));
         }
-        let added = match self.chains.get_mut(id) {
+        let added = match self.chains.find_or_insert(id, || Chain::new(link)) {
             Some(chain) => chain.add(link),
-            None => {
-                self.chains.insert(id.into(), Chain::new(link));
-                Ok(())
-            }
+            None => Ok(()),
         };
         if let Err(finding) = added {
             self.found(finding.in_chain(id));
@@ -100,12 +97,12 @@ impl Verifier {
 
     fn finished(mut self, summary: Summary, partial: bool) -> Audit {
         self.audit.chains = self.chains.len() as u64;
-        for (id, chain) in std::mem::take(&mut self.chains) {
+        for (id, chain) in std::mem::take(&mut self.chains).into_list() {
             for finding in chain.gaps() {
                 if partial && matches!(finding.kind, Kind::NoBeginning { .. }) {
                     self.audit.partial += 1;
                 } else {
-                    self.found(finding.in_chain(&id));
+                    self.found(finding.in_chain(&id.to_string()));
                 }
             }
         }

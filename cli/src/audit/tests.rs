@@ -197,7 +197,7 @@ fn a_chain_in_very_many_pieces_takes_bounded_memory() {
     let link = |number| chain::Link {
         number,
         previous: None,
-        digest: 0,
+        digest: chain::Digest::default(),
         changed: false,
         place,
     };

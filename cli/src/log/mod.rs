@@ -57,6 +57,18 @@ pub(crate) struct Damaged {
     pub(crate) first: Vec<(String, String)>,
 }
 
+impl Place {
+    /// From its [`parts`](Self::parts).
+    pub(crate) fn at(file: u32, line: u64) -> Self {
+        Self { file, line }
+    }
+
+    /// The number of its file, and the line in it.
+    pub(crate) fn parts(self) -> (u32, u64) {
+        (self.file, self.line)
+    }
+}
+
 impl Logs {
     /// Files by path, `-` for standard input. What cannot be opened is said before anything is read.
     pub(crate) fn open(paths: &[PathBuf]) -> Outcome<Self> {
