@@ -147,6 +147,10 @@ fn policy(hold: &str) -> Value {
                 "sha256": [key_digest("poor-key")], "roles": ["all"],
                 "quotas": [{ "limit": 1, "per": "365d" }],
             },
+            "spent": {
+                "sha256": [key_digest("spent-key")], "roles": ["all"],
+                "quotas": [{ "limit": 1, "per": "365d" }],
+            },
             "asking": {
                 "sha256": [key_digest("asking-key")], "roles": ["all"],
                 "quotas": [{ "limit": 1000, "per": "day", "scope": "global" }],
