@@ -131,13 +131,13 @@ fn conclude(
             trace.steps.extend(watches::breaker(engine, waiting.server, None));
             told(Reason::Allowed, would_deny, trace, None)
         }
-        message::Judged::Call {
+        message::Judged::Call(message::Called {
             revision,
             call,
             id,
             judgement,
             ..
-        } => {
+        }) => {
             let would_deny = would_deny.or(judgement.would_deny.map(|refusal| refusal.reason));
             let tool = match &call.object {
                 Object::Tool { name, .. } => Some(&**name),

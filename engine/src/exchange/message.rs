@@ -24,17 +24,20 @@ pub(super) enum Judged<'a> {
     /// The client's answer to a request of the server.
     Response { id: &'a str, envelope: Envelope<'a> },
     /// A request or notification, judged.
-    Call {
-        revision: Revision,
-        call: Call<'a>,
-        id: Option<&'a str>,
-        envelope: Envelope<'a>,
-        judgement: Judgement,
-        /// The trace that the client names.
-        trace: Option<[u8; 32]>,
-        /// What the record says of its arguments.
-        told: Told,
-    },
+    Call(Called<'a>),
+}
+
+/// A request or notification, and the verdict on it.
+pub(super) struct Called<'a> {
+    pub(super) revision: Revision,
+    pub(super) call: Call<'a>,
+    pub(super) id: Option<&'a str>,
+    pub(super) envelope: Envelope<'a>,
+    pub(super) judgement: Judgement,
+    /// The trace that the client names.
+    pub(super) trace: Option<[u8; 32]>,
+    /// What the record says of its arguments.
+    pub(super) told: Told,
 }
 
 /// Reads and judges a body that came with its headers.
@@ -110,7 +113,7 @@ fn conclude<'a>(
             };
             let judgement = judge_call(&context, &call, watch);
             let told = Told::of(&context, &call);
-            Judged::Call {
+            Judged::Call(Called {
                 revision,
                 call,
                 id,
@@ -118,7 +121,7 @@ fn conclude<'a>(
                 judgement,
                 trace,
                 told,
-            }
+            })
         }
     }
 }
@@ -187,14 +190,14 @@ impl Judged<'_> {
         match self {
             Judged::Rejected(rejected) => record.id.clone_from(&rejected.id),
             Judged::Response { id, .. } => record.id = Some((*id).to_owned()),
-            Judged::Call {
+            Judged::Call(Called {
                 revision,
                 call,
                 id,
                 trace,
                 told,
                 ..
-            } => {
+            }) => {
                 record.trace_id = record.trace_id.or(*trace);
                 record.arguments_digest = told.digest.take();
                 record.arguments = told.values.take();

@@ -7,6 +7,7 @@
 //! the steps that a value needs, up to a bound.
 
 mod graph;
+mod node;
 mod pattern;
 mod plan;
 
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::CompileError;
-use plan::Node;
+use node::Node;
 
 /// Steps that one validation may take: about 50 ms.
 const MAX_STEPS: u64 = 4_000_000;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::CompileError;
-use super::plan::Node;
+use super::node::Node;
 
 /// Schemas that apply to a value within each other, one in place of the other.
 const MAX_IN_PLACE_CHAIN: u32 = 64;
