@@ -115,6 +115,41 @@ fn a_noted_deny_is_told_and_not_granted() {
 }
 
 #[test]
+fn names_as_long_as_lines_are_told_short_and_never_learned() {
+    let bench = bench();
+    let fields = [
+        "path",
+        "key",
+        "server",
+        "mcp.method.name",
+        "gen_ai.tool.name",
+        "decision",
+        "would_deny",
+    ];
+    let lines = fields.iter().flat_map(|field| {
+        ["a", "b"].map(|end| {
+            let mut record = json!({
+                "time": "2026-11-20T21:24:09.914Z", "decision": "allowed", "key": "k", "server": "s", "path": "/p",
+                "mcp.method.name": "tools/call", "gen_ai.tool.name": "t",
+            });
+            record[field] = json!(format!("/{}{end}", "x".repeat(100_000)));
+            record.to_string() + "\n"
+        })
+    });
+    bench.write("long.jsonl", &lines.collect::<String>());
+    let report = bench.run("learn long.jsonl --format json").json();
+    assert!(report.to_string().len() < 20_000, "{report}");
+    assert_eq!(
+        report["policy"]["servers"],
+        json!({ "s": { "path": "/p", "methods": ["tools/call"] } })
+    );
+    assert_eq!(report["policy"]["roles"], json!({ "k": { "allow": ["s/t"] } }));
+    // Keys, servers, methods and tools; two of each.
+    assert_eq!(report["left_out"].as_array().unwrap().len(), 8, "{report}");
+    assert_eq!(report["refused"].as_array().unwrap().len(), 4, "{report}");
+}
+
+#[test]
 fn what_cannot_be_learned_from_is_said() {
     let bench = bench();
     bench.run("learn").is_usage(&["<LOG>"]);

@@ -7,7 +7,7 @@ use toolgate_engine::mcp::method::{self, Noun};
 use toolgate_engine::mcp::names::{is_canonical_template, is_canonical_uri, is_valid_name};
 use toolgate_engine::reason::Reason;
 
-use crate::log::Record;
+use crate::log::{LONGEST_NAME, Record, clipped};
 
 /// Names that are learned; a caller in shadow mode can make up any number of them.
 const USES: usize = 100_000;
@@ -98,7 +98,7 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Takes one record in.
+    /// Takes one record in, whose names are short.
     pub(crate) fn take(&mut self, record: &Record<'_>) {
         self.records += 1;
         let time = record.time_ms;
@@ -129,7 +129,7 @@ impl Observed {
                 method: record.rpc_method.as_deref().unwrap_or_default().to_owned(),
                 object: object(record).unwrap_or_default().to_owned(),
                 reason: would_deny.unwrap_or(decision).to_owned(),
-                why: deny.map(str::to_owned),
+                why: deny.map(|deny| clipped(deny).unwrap_or_else(|| deny.to_owned())),
                 shadow: would_deny.is_some(),
             };
             tell(&mut self.refused, refused, &mut self.untold);
@@ -154,7 +154,9 @@ impl Observed {
                 .map(str::to_owned);
         }
         let called = self.servers.entry(server.to_owned()).or_default();
+        // One that was cut is not the one that was called.
         if let Some(path) = record.path.as_deref()
+            && path.chars().count() <= LONGEST_NAME
             && (called.paths.contains_key(path) || called.paths.len() < 64)
         {
             *called.paths.entry(path.to_owned()).or_default() += 1;
@@ -173,7 +175,7 @@ impl Observed {
             let called = self.servers.entry(server.to_owned()).or_default();
             if name.contains('*')
                 || !is_valid_name(name)
-                || name.len() > PATTERN
+                || name.chars().count() > FULL
                 || called.methods.len() >= 1_000
             {
                 self.leave_out(key, server, name, "not a method that a pattern can name exactly");

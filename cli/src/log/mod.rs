@@ -3,6 +3,7 @@
 //! Logs are what is left after crashes, rotations and upgrades: a line that cannot be read is counted and named, and
 //! reading goes on. Nothing is held but the line being read.
 
+mod clip;
 mod lines;
 mod record;
 mod source;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::io::BufReader;
 use std::path::PathBuf;
 
+pub(crate) use clip::{LONGEST_NAME, clipped};
 pub(crate) use record::{Record, Text};
 
 use serde_json::{Value, json};
@@ -86,6 +88,15 @@ impl Logs {
 
     /// Hands over every record, in the order in which they are written. A bar on the terminal shows how far it is.
     pub(crate) fn read(&self, mut each: impl FnMut(&Record<'_>, Place)) -> Outcome<Summary> {
+        self.records(|record, place| each(&record, place))
+    }
+
+    /// The same for who keeps names: no name is long ([`Record::with_short_names`]).
+    pub(crate) fn read_names(&self, mut each: impl FnMut(&Record<'_>)) -> Outcome<Summary> {
+        self.records(|record, _| each(&record.with_short_names()))
+    }
+
+    fn records(&self, mut each: impl FnMut(Record<'_>, Place)) -> Outcome<Summary> {
         let mut summary = Summary::default();
         let bar = source::progress_bar(&self.sources);
         for (file, source) in (0..).zip(&self.sources) {
@@ -97,7 +108,7 @@ impl Logs {
                     Ok(None) => {}
                     Ok(Some(record)) => {
                         summary.records += 1;
-                        each(&record, place);
+                        each(record, place);
                     }
                     Err(why) => summary.damaged.add(|| (self.name(place), why)),
                 }

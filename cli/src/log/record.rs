@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::clip::clipped;
+
 /// A record, borrowed from its line.
 ///
 /// Fields that a version of Toolgate does not write are absent, and so are empty ones; those it does not know are passed
@@ -121,6 +123,32 @@ impl<'a> Record<'a> {
             }
         }
         Ok(record)
+    }
+
+    /// With no name longer than some three hundred characters: [`clipped`]. It has no digest any more, then.
+    pub(crate) fn with_short_names(mut self) -> Self {
+        for name in [
+            &mut self.path,
+            &mut self.decision,
+            &mut self.would_deny,
+            &mut self.key,
+            &mut self.team,
+            &mut self.server,
+            &mut self.object,
+            &mut self.rpc_method,
+            &mut self.tool,
+            &mut self.session,
+            &mut self.outcome,
+            &mut self.policy,
+            &mut self.trace_id,
+        ] {
+            if let Some(Text(text)) = name
+                && let Some(short) = clipped(text)
+            {
+                *text = Cow::Owned(short);
+            }
+        }
+        self
     }
 
     /// What the call was charged, in millionths of a currency unit.

@@ -80,6 +80,7 @@ impl<'p> Collector<'p> {
         }
     }
 
+    /// Takes one record in, whose names are short: they become keys of maps.
     pub(super) fn take(&mut self, record: &Record<'_>) {
         let bucket = self.timeline.bucket(record.time_ms);
         let decision = record.decision.as_deref();

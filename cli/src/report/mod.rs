@@ -131,7 +131,7 @@ impl Report {
     /// that one step by step.
     pub(crate) fn collect(logs: &Logs, policy: Option<&Policy>, trail: Option<&str>) -> Outcome<Self> {
         let mut collector = Collector::new(policy, trail);
-        let summary = logs.read(|record, _| collector.take(record))?;
+        let summary = logs.read_names(|record| collector.take(record))?;
         let report = collector.finished(logs.names(), summary);
         match trail {
             Some(id) if report.trails.is_empty() => Err(Failure::no(format!(

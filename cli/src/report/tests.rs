@@ -312,3 +312,51 @@ fn memory_is_bounded_whatever_names_there_are() {
         assert!(report.to_html().len() < 2_000_000);
     });
 }
+
+#[test]
+fn names_as_long_as_lines_are_kept_short_and_apart() {
+    let long = "x".repeat(200_000);
+    let names = ["a", "b"].map(|end| format!("{long}{end}"));
+    let fields = [
+        "gen_ai.tool.name",
+        "key",
+        "team",
+        "server",
+        "mcp.method.name",
+        "outcome",
+        "policy",
+        "mcp.session.id",
+        "trace_id",
+        "would_deny",
+        "path",
+        "object",
+        "decision",
+    ];
+    let lines: Vec<Value> = fields
+        .iter()
+        .flat_map(|field| names.iter().map(|name| with(0, &[(field, json!(name))])))
+        .collect();
+    let report = document(&lines);
+    assert!(report.to_string().len() < 100_000, "{}", report.to_string().len());
+    for dimension in ["keys", "teams", "tools"] {
+        let of_x = |entry: &&Value| entry["name"].as_str().is_some_and(|name| name.contains("xxx"));
+        let entries = report[dimension]["named"].as_array().unwrap();
+        let most = if dimension == "tools" { 4 } else { 2 };
+        assert_eq!(entries.iter().filter(of_x).count(), most, "{dimension}");
+    }
+
+    // And who asks for one by its whole name finds it.
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("access.log");
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let logs = Logs::open(&[path]).unwrap();
+    let report = Report::collect(&logs, None, Some(&names[1])).unwrap();
+    let [trail] = report.trails.as_slice() else {
+        panic!("{:?}", report.trails)
+    };
+    assert_eq!((trail.steps.len(), trail.more), (2, 0));
+    // As well as by the one that is shown.
+    let again = Report::collect(&logs, None, Some(&trail.id)).unwrap();
+    assert_eq!(again.trails.len(), 1);
+}

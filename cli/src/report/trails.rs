@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use crate::log::{Record, Text};
+use crate::log::{self, Record, Text};
 
 /// How many trails are kept while reading.
 const KEPT: usize = 256;
@@ -68,14 +68,15 @@ pub(crate) struct Trails {
     hasher: RandomState,
     /// How many there are, also those that are not kept.
     pub(crate) seen: u64,
-    asked_for: Option<String>,
+    /// What a record may call it: as it is, which may have been taken from a report, or cut.
+    asked_for: Option<(String, Option<String>)>,
 }
 
 impl Trails {
     /// Only the trail with this trace id or session, if one is asked for.
     pub(crate) fn new(asked_for: Option<&str>) -> Self {
         Self {
-            asked_for: asked_for.map(str::to_owned),
+            asked_for: asked_for.map(|id| (id.to_owned(), log::clipped(id))),
             ..Self::default()
         }
     }
@@ -130,9 +131,11 @@ impl Trails {
         let (trace, session) = (record.trace_id.as_deref(), record.session.as_deref());
         match &self.asked_for {
             None => trace.map(|id| (id, true)).or(session.map(|id| (id, false))),
-            Some(id) if trace == Some(id) => Some((trace?, true)),
-            Some(id) if session == Some(id) => Some((session?, false)),
-            Some(_) => None,
+            Some((whole, cut)) => {
+                let is_it = |id: &&str| *id == whole || Some(*id) == cut.as_deref();
+                let trace = trace.filter(is_it).map(|id| (id, true));
+                trace.or(session.filter(is_it).map(|id| (id, false)))
+            }
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     let logs = Logs::open(&args.logs)?;
     let mut observed = Observed::default();
-    let summary = logs.read(|record, _| observed.take(record))?;
+    let summary = logs.read_names(|record| observed.take(record))?;
     if observed.keys.is_empty() {
         return Err(Failure::no(format!(
             "nothing to learn from: none of {} names a key and a server",
