@@ -14,7 +14,12 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, about: &mut About<'_>) {
     let unmatched = [Unmatched::Deny, Unmatched::Pass];
     about.choice("unmatched", a.unmatched(), b.unmatched(), &unmatched);
     about.aside("decisionHeader", a.decision_header(), b.decision_header());
-    about.aside("contextHeaders", a.context_headers(), b.context_headers());
+    if a.context_headers() && !b.context_headers() {
+        let why = "what refuses by these headers, in Envoy or in a server, does not see them any more";
+        about.because(Effect::Wider, "contextHeaders: true → false", why);
+    } else {
+        about.aside("contextHeaders", a.context_headers(), b.context_headers());
+    }
     identity(old, new, about);
     origins(old, new, about);
     limits(a, b, about);

@@ -109,7 +109,7 @@ fn each_change_has_its_effect_and_the_way_back_the_other() {
             "/contextHeaders",
             json!(true),
             Other,
-            Other,
+            Wider,
             "contextHeaders: false → true",
         ),
         (
