@@ -4,7 +4,7 @@
 //! been removed since: the dump has the listeners that are there. Of a filter that is discovered it has what was *sent*
 //! last, also if that was refused; there the metrics know.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use toolgate_engine::policy::Policy;
@@ -15,12 +15,12 @@ const OTHER_STATES: [&str; 3] = ["warming_state", "draining_state", "error_state
 /// The policies in a dump.
 #[derive(Debug, Default)]
 pub(super) struct Configured {
-    /// The hashes of all.
+    /// The hashes of those that listeners have themselves.
     policies: BTreeSet<String>,
     /// Names of filters that listeners have from discovery.
     wanted: BTreeSet<String>,
-    /// Names of Wasm filters that came by discovery.
-    discovered: BTreeSet<String>,
+    /// Wasm filters that came by discovery, and the hash of each one's policy, if it is one.
+    discovered: BTreeMap<String, Option<String>>,
 }
 
 impl Configured {
@@ -32,14 +32,20 @@ impl Configured {
 
     /// Those of the policies that filters took that are in force.
     pub(super) fn narrow(&self, taken: BTreeSet<String>) -> BTreeSet<String> {
-        let both: BTreeSet<String> = taken.intersection(&self.policies).cloned().collect();
-        let discovers = !self.wanted.is_disjoint(&self.discovered);
-        // What was sent last was refused, or somebody left without a trace: the one that was taken is in force.
-        if discovers && (both.is_empty() || taken.len() == 1) {
-            taken
-        } else {
-            both
+        let mut found: BTreeSet<String> = taken.intersection(&self.policies).cloned().collect();
+        let mut unknown = false;
+        for sent in self.wanted.iter().filter_map(|name| self.discovered.get(name)) {
+            match sent {
+                Some(hash) if taken.contains(hash) => {
+                    found.insert(hash.clone());
+                }
+                // It was refused, and which one the filter has instead is not said.
+                Some(_) => return taken,
+                // It was refused, too, or the filter is somebody else's.
+                None => unknown = true,
+            }
         }
+        if unknown && found.is_empty() { taken } else { found }
     }
 
     fn collect(&mut self, value: &Value) {
@@ -47,28 +53,36 @@ impl Configured {
             Value::Array(items) => items.iter().for_each(|item| self.collect(item)),
             Value::Object(members) => {
                 self.look(members);
-                let members = members
-                    .iter()
-                    .filter(|(name, _)| !OTHER_STATES.contains(&name.as_str()));
-                members.for_each(|(_, member)| self.collect(member));
+                for (name, member) in members {
+                    match name.as_str() {
+                        name if OTHER_STATES.contains(&name) => {}
+                        "ecds_filter" => self.discover(member),
+                        _ => self.collect(member),
+                    }
+                }
             }
             _ => {}
         }
     }
 
     fn look(&mut self, members: &Map<String, Value>) {
-        self.policies
-            .extend(members.get("vm_config").and_then(|_| policy(members)));
+        if members.contains_key("vm_config") {
+            self.policies.extend(policy(members));
+        }
         if let Some(Value::String(name)) = members.get("name")
             && members.contains_key("config_discovery")
         {
             self.wanted.insert(name.clone());
         }
-        if let Some(filter) = members.get("ecds_filter")
-            && let Some(name) = filter["name"].as_str()
-            && filter["typed_config"]["config"].get("vm_config").is_some()
+    }
+
+    fn discover(&mut self, filter: &Value) {
+        if let (Some(name), Some(config)) = (
+            filter["name"].as_str(),
+            filter["typed_config"]["config"].as_object(),
+        ) && config.contains_key("vm_config")
         {
-            self.discovered.insert(name.to_owned());
+            self.discovered.insert(name.to_owned(), policy(config));
         }
     }
 }
@@ -120,24 +134,48 @@ mod tests {
         assert_eq!(narrowed(&dump, &[SECOND]), hashes(&[]));
     }
 
+    /// Listeners that want filters of these names, and what was sent of each last.
+    fn discovery(wanted: &[&str], sent: &[(&str, &str)]) -> Value {
+        let sent = sent.iter().map(|(name, text)| {
+            json!({ "ecds_filter": { "name": name, "typed_config": { "config": filter(text) } } })
+        });
+        let wanted = wanted
+            .iter()
+            .map(|name| json!({ "name": name, "config_discovery": {} }));
+        json!({ "configs": [
+            { "ecds_filters": sent.collect::<Vec<_>>() },
+            { "active_state": { "http_filters": wanted.collect::<Vec<_>>() } },
+        ] })
+    }
+
     #[test]
     fn of_a_discovered_filter_the_dump_has_what_was_sent_last() {
-        let dump = |last: &str, wanted: bool| {
-            let name = if wanted { "toolgate" } else { "other" };
-            json!({ "configs": [
-                { "ecds_filters": [{ "ecds_filter": { "name": "toolgate", "typed_config": { "config": filter(last) } } }] },
-                { "active_state": { "http_filters": [{ "name": name, "config_discovery": {} }] } },
-            ] })
-        };
-        // The second was refused: the first is still in force.
-        assert_eq!(narrowed(&dump(SECOND, true), &[FIRST]), hashes(&[FIRST]));
-        assert_eq!(narrowed(&dump("{}", true), &[FIRST]), hashes(&[FIRST]));
-        assert_eq!(narrowed(&dump(FIRST, true), &[FIRST, SECOND]), hashes(&[FIRST]));
+        let sent = |last| discovery(&["a"], &[("a", last)]);
+        assert_eq!(narrowed(&sent(FIRST), &[FIRST]), hashes(&[FIRST]));
+        // A gauge that nobody took back.
+        assert_eq!(narrowed(&sent(FIRST), &[FIRST, SECOND]), hashes(&[FIRST]));
+        // What came then was refused: the first is still in force.
+        assert_eq!(narrowed(&sent(SECOND), &[FIRST]), hashes(&[FIRST]));
+        assert_eq!(narrowed(&sent("{}"), &[FIRST]), hashes(&[FIRST]));
+        assert_eq!(narrowed(&sent(THIRD), &[FIRST, SECOND]), hashes(&[FIRST, SECOND]));
+    }
+
+    #[test]
+    fn a_discovered_filter_that_no_listener_has_is_not_in_force() {
+        let gone = discovery(&["other"], &[("a", FIRST)]);
+        assert_eq!(narrowed(&gone, &[FIRST]), hashes(&[]));
+    }
+
+    #[test]
+    fn of_two_discovered_filters_none_is_passed_over() {
+        let two = |b| discovery(&["a", "b"], &[("a", FIRST), ("b", b)]);
         assert_eq!(
-            narrowed(&dump(THIRD, true), &[FIRST, SECOND]),
+            narrowed(&two(SECOND), &[FIRST, SECOND, THIRD]),
             hashes(&[FIRST, SECOND])
         );
-        // No listener has it any more.
-        assert_eq!(narrowed(&dump(SECOND, false), &[FIRST]), hashes(&[]));
+        // The second one has the third policy still.
+        assert_eq!(narrowed(&two(SECOND), &[FIRST, THIRD]), hashes(&[FIRST, THIRD]));
+        // Somebody else's.
+        assert_eq!(narrowed(&two("{}"), &[FIRST, THIRD]), hashes(&[FIRST]));
     }
 }
