@@ -50,6 +50,7 @@ lint: ## formatting and clippy, warnings are errors
 	@scripts/setup.sh build
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p toolgate-tests --test mesh -- -D warnings
 	cargo clippy --locked -p toolgate-filter --target wasm32-wasip1 -- -D warnings
 
 .PHONY: test-engine

@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_mins(6);
 /// The Envoy that this release of Envoy Gateway asks for; what stands in its place is a release that is tested here.
 const ENVOY: &str = "1.38.1";
 /// How long the gateway may take to be up, or to say something.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[test]
 fn an_envoypatchpolicy_governs_calls_and_follows_the_policy() {

@@ -228,7 +228,7 @@ async fn discover(address: SocketAddr, file: &Path, directory: &Path) -> Process
         .env("PILOT_ENABLE_METADATA_EXCHANGE", "false")
         .env("PILOT_ENABLE_ALPN_FILTER", "false");
     let mut process = Process::start(&server, &directory.join("istio.log")).expect("Istio starts");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !process.log().lines().any(|line| line == "ready") {
         assert!(
             process.exited().is_none() && Instant::now() < deadline,

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use toolgate_tests::client::{Connection, Request, Transport};
 use toolgate_tests::messages::Era;
+use toolgate_tests::toolgate::toolgate;
 use toolgate_tests::upstream::Upstream;
 
 use crate::policy;
@@ -26,7 +27,7 @@ pub(crate) struct Route<'a> {
 }
 
 /// How long a pushed policy may take to be in force. Compiling the module takes seconds on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Route<'_> {
     /// Waits until `granted` may be called, then sees that exactly the granted tool reaches the server, and that the
@@ -52,6 +53,17 @@ impl Route<'_> {
             [&format!("toolgate_policy_info{{hash=\"{hash}\"}} 1")],
             "{shown:?}"
         );
+        let said = toolgate([
+            "rollout",
+            "status",
+            "--format",
+            "json",
+            "--admin",
+            &self.admin.to_string(),
+        ]);
+        let said: Value = serde_json::from_slice(&said.stdout).expect("a document");
+        assert_eq!(said["envoys"][0]["inForce"], json!([hash]), "{said}");
+        assert_eq!(said["ok"], true, "{said}");
     }
 
     /// Waits until a call of `tool` is decided so.
