@@ -43,7 +43,7 @@ impl AccessLog {
         self.containing("")
     }
 
-    /// Waits, at most ten seconds, for the lines of which this is true, until there are so many of them.
+    /// Waits a while for the lines of which this is true, until there are so many of them.
     ///
     /// # Panics
     ///
@@ -66,7 +66,7 @@ impl AccessLog {
         }
     }
 
-    /// Waits, at most ten seconds, for the one line of the request with this JSON-RPC id.
+    /// Waits a while for the one line of the request with this JSON-RPC id.
     ///
     /// # Panics
     ///

@@ -83,7 +83,7 @@ impl Collector {
         self.address
     }
 
-    /// Waits, at most twenty seconds, for so many log records.
+    /// Waits a while for so many log records.
     ///
     /// # Panics
     ///

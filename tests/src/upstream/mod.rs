@@ -216,7 +216,7 @@ impl Upstream {
             .collect()
     }
 
-    /// Waits, at most five seconds, until `count` complete requests that mention `label` have arrived.
+    /// Waits a while until `count` complete requests that mention `label` have arrived.
     ///
     /// # Panics
     ///
