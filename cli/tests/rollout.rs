@@ -163,8 +163,12 @@ fn waits_until_it_is_there() {
         let body = if line.contains("/server_info") {
             json!({ "version": "a/1.36.2/c", "state": "LIVE" })
         } else if line.contains("/stats") {
-            let name = format!("wasmcustom.toolgate_policy_info;hash={hash}");
-            json!({ "stats": [{ "name": name, "value": u64::from(late) }] })
+            // It was before another one, and is again.
+            let name = |hash: &str| format!("wasmcustom.toolgate_policy_info;hash={hash}");
+            json!({ "stats": [
+                { "name": name(&hash), "value": u64::from(late) },
+                { "name": name("0123456789abcdef"), "value": u64::from(!late) },
+            ] })
         } else {
             dump()
         };

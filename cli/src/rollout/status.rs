@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::configured::Configured;
+use super::configured::{Configured, Metrics};
 use super::{Admin, Problem};
 
 /// Every statistic that says something about policies: of the filter, of extensions that are discovered, of listeners.
 const STATS: &str = "/stats?format=json&filter=%5E(wasmcustom%5C.toolgate_policy_%7Cextension_config_discovery%5C.%7Clistener_manager%5C.lds%5C.)";
-/// Gauges of the filter, one for each policy that was ever in force.
+/// Gauges of the filter, one for each policy that was ever taken: 0 once a filter of the same name took another.
 const INFO: &str = "wasmcustom.toolgate_policy_info;hash=";
 /// What an update of listeners, or of their filters, failed with last.
 const ERRORS: &str =
@@ -25,7 +25,7 @@ pub(crate) struct Status {
     pub(crate) envoy: String,
     /// Envoy's state: `LIVE` once its listeners take connections.
     pub(crate) state: String,
-    /// Hashes of the policies in force: one, unless filters of different names have different ones.
+    /// Hashes of the policies in force: one, unless filters have different ones.
     pub(crate) in_force: BTreeSet<String>,
     /// Updates that Envoy has not taken since it started: the policy was refused, or the file could not be read.
     pub(crate) rejected: u64,
@@ -67,10 +67,10 @@ impl Status {
             state: state.to_owned(),
             ..Self::default()
         };
-        status.read(&stats)?;
-        if !status.in_force.is_empty() {
+        let metrics = status.read(&stats)?;
+        if !metrics.taken.is_empty() {
             let dump = admin.ask("/config_dump?include_eds=false", left())?;
-            status.in_force = Configured::of(&dump).narrow(status.in_force);
+            status.in_force = Configured::of(&dump).in_force(&metrics);
         }
         if status.rejected > 0 {
             status.errors = rejections(&admin.ask(ERRORS, left()).unwrap_or_default());
@@ -78,32 +78,44 @@ impl Status {
         Ok(status)
     }
 
-    fn read(&mut self, stats: &Value) -> Result<(), Problem> {
+    fn read(&mut self, stats: &Value) -> Result<Metrics, Problem> {
         let Some(stats) = stats["stats"].as_array() else {
             return Err(Problem::NotEnvoy("/stats has no statistics".into()));
         };
+        let mut metrics = Metrics::default();
         for stat in stats {
             let (Some(name), Some(value)) = (stat["name"].as_str(), stat["value"].as_u64()) else {
                 continue;
             };
             if let Some(hash) = name.strip_prefix(INFO) {
+                metrics.taken.insert(hash.to_owned());
                 if value == 1 {
-                    self.in_force.insert(hash.to_owned());
+                    metrics.last.insert(hash.to_owned());
                 }
             } else if is_rejection(name) {
                 self.rejected += value;
+                let filter = discovered(name).and_then(|name| name.rsplit_once('.'));
+                let filter = filter.filter(|_| value > 0);
+                metrics
+                    .refused
+                    .extend(filter.map(|(filter, _)| filter.to_owned()));
             }
         }
-        Ok(())
+        Ok(metrics)
     }
 }
 
 /// Not `config_fail`, which counts again what `update_rejected` counts.
 fn is_rejection(name: &str) -> bool {
-    let discovered = name.starts_with("extension_config_discovery.http_filter.");
+    let discovered = discovered(name).is_some();
     let listeners = name.starts_with("listener_manager.lds.");
     (discovered || listeners)
         && (name.ends_with(".update_rejected") || (discovered && name.ends_with(".update_failure")))
+}
+
+/// What is counted of which filter that is discovered.
+fn discovered(name: &str) -> Option<&str> {
+    name.strip_prefix("extension_config_discovery.http_filter.")
 }
 
 fn rejections(dump: &Value) -> Vec<Rejection> {
@@ -134,14 +146,22 @@ mod tests {
             stat("wasmcustom.toolgate_policy_info;hash=aa", 0),
             stat("wasmcustom.toolgate_policy_info;hash=bb", 1),
             stat("wasmcustom.toolgate_policy_rejected_total", 9),
-            stat("extension_config_discovery.http_filter.toolgate.update_rejected", 2),
-            stat("extension_config_discovery.http_filter.toolgate.config_fail", 2),
+            stat("extension_config_discovery.http_filter.my.toolgate.update_rejected", 2),
+            stat("extension_config_discovery.http_filter.my.toolgate.config_fail", 2),
+            stat("extension_config_discovery.http_filter.other.update_rejected", 0),
             stat("extension_config_discovery.http_filter.toolgate.update_failure", 1),
             stat("listener_manager.lds.update_rejected", 4),
             { "histograms": {} },
         ] });
-        status.read(&stats).unwrap();
-        assert_eq!((status.in_force, status.rejected), (["bb".to_owned()].into(), 7));
+        let metrics = status.read(&stats).unwrap();
+        assert_eq!(status.rejected, 7);
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let expected = Metrics {
+            taken: set(&["aa", "bb"]),
+            last: set(&["bb"]),
+            refused: set(&["my.toolgate", "toolgate"]),
+        };
+        assert_eq!(metrics, expected);
         assert!(Status::default().read(&json!([])).is_err());
     }
 }
