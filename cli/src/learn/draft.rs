@@ -20,7 +20,7 @@ pub(crate) fn draft(observed: &Observed) -> Learned {
         };
         (key.as_str(), needs)
     });
-    let roles = roles(needs, |_| None, BTreeSet::new());
+    let roles = roles(needs, |_, _| None, BTreeSet::new());
     let teams: BTreeSet<&str> = observed
         .keys
         .values()

@@ -17,9 +17,16 @@ pub(crate) fn narrowed(file: &PolicyFile, observed: &Observed) -> Learned {
         .keys()
         .map(|(_, key)| needs(policy, key, observed, &mut notes))
         .collect();
-    let refusing = claimed(policy);
-    let taken = refusing.iter().map(|role| role.name.clone()).collect();
-    let mut roles = roles(needs.into_iter(), |keys| name_of(policy, keys), taken);
+    let claims = claims(policy);
+    // A token that names a role gets no other one for it, and by that name nothing that the role did not grant.
+    let taken = policy.roles().filter(|_| claims);
+    let taken = taken.map(|(_, role)| role.name.to_string()).collect();
+    let known = |needs: &Needs<'_>, keys: &[&str]| {
+        let role = role_of(policy, keys)?;
+        let is_narrower = !claims || needs.uses.iter().all(|used| grants(role, used));
+        is_narrower.then(|| role.name.to_string())
+    };
+    let mut roles = roles(needs.into_iter(), known, taken);
     let mut roles_of = by_key(&roles);
     for (name, key) in document.members_mut("keys") {
         key.set("roles", Node::list(roles_of.remove(name).unwrap_or_default()));
@@ -30,7 +37,7 @@ pub(crate) fn narrowed(file: &PolicyFile, observed: &Observed) -> Learned {
         server.set("methods", Node::list(methods));
     }
     // One that kept its name has what it refuses.
-    for role in refusing {
+    for role in refusing(policy).filter(|_| claims) {
         if !roles.iter().any(|there| there.name == role.name) {
             roles.push(role);
         }
@@ -99,20 +106,22 @@ fn needs<'o>(
     (&key.name, needs)
 }
 
-/// Where claims name roles: what those refuse that somebody may still name.
-fn claimed(policy: &Policy) -> Vec<Role<'_>> {
+/// Whether tokens can name roles.
+fn claims(policy: &Policy) -> bool {
     let jwt = policy.identity().jwt.as_ref();
-    let claims = jwt.is_some_and(|jwt| jwt.roles_claim.is_some());
+    jwt.is_some_and(|jwt| jwt.roles_claim.is_some())
+}
+
+/// The roles with what they refuse, and nothing else.
+fn refusing(policy: &Policy) -> impl Iterator<Item = Role<'_>> {
     let roles = policy.roles().map(|(_, role)| role);
-    let roles = roles.filter(|role| claims && !role.deny.is_empty());
-    roles
-        .map(|role| Role {
-            name: role.name.to_string(),
-            deny: role.deny.patterns().collect(),
-            mode: mode(role),
-            ..Role::default()
-        })
-        .collect()
+    let roles = roles.filter(|role| !role.deny.is_empty());
+    roles.map(|role| Role {
+        name: role.name.to_string(),
+        deny: role.deny.patterns().collect(),
+        mode: mode(role),
+        ..Role::default()
+    })
 }
 
 /// As it is written.
@@ -124,7 +133,7 @@ fn mode(role: &policy::Role) -> Option<&'static str> {
 }
 
 /// The role that these keys have, and no other key, and nothing else.
-fn name_of(policy: &Policy, keys: &[&str]) -> Option<String> {
+fn role_of<'p>(policy: &'p Policy, keys: &[&str]) -> Option<&'p policy::Role> {
     let roles_of = |name: &str| {
         let id = policy.key_by_name(name)?;
         Some(policy.key(id).roles.as_slice())
@@ -134,7 +143,17 @@ fn name_of(policy: &Policy, keys: &[&str]) -> Option<String> {
     };
     let everybody = policy.keys().filter(|(_, key)| key.roles.contains(role)).count();
     let same = keys.iter().all(|key| roles_of(key) == Some(&[*role]));
-    (same && everybody == keys.len()).then(|| policy.role(*role).name.to_string())
+    (same && everybody == keys.len()).then(|| policy.role(*role))
+}
+
+/// Whether the role allows it.
+fn grants(role: &policy::Role, used: &Use) -> bool {
+    let set = match used.kind {
+        Kind::Tool => &role.allow,
+        Kind::Prompt => &role.prompts,
+        Kind::Resource => &role.resources,
+    };
+    set.matches(&used.server, &used.name)
 }
 
 /// Keys and servers of the log that the policy does not have.

@@ -27,10 +27,10 @@ pub(super) struct Role<'o> {
 }
 
 /// The roles, by name: for each set of keys one, and more where what is refused has several modes. `known` gives a name
-/// to a set of keys that has one already; no other role gets a name that is `taken`.
+/// to needs of a set of keys that has one already; no other role gets a name that is `taken`.
 pub(super) fn roles<'o>(
     keys: impl Iterator<Item = (&'o str, Needs<'o>)>,
-    known: impl Fn(&[&str]) -> Option<String>,
+    known: impl Fn(&Needs<'o>, &[&str]) -> Option<String>,
     mut taken: BTreeSet<String>,
 ) -> Vec<Role<'o>> {
     let mut groups: BTreeMap<Needs<'o>, Vec<&str>> = BTreeMap::new();
@@ -43,7 +43,8 @@ pub(super) fn roles<'o>(
     }
     // The names do not depend on what was used.
     groups.sort_by(|a, b| a.1.cmp(&b.1));
-    let known: Vec<Option<String>> = groups.iter().map(|(_, keys)| known(keys)).collect();
+    let known = groups.iter().map(|(needs, keys)| known(needs, keys));
+    let known: Vec<Option<String>> = known.collect();
     taken.extend(known.iter().flatten().cloned());
     let mut roles = Vec::new();
     for ((needs, keys), known) in groups.into_iter().zip(known) {

@@ -108,3 +108,35 @@ fn what_roles_deny_stays_denied_to_the_same_keys() {
         json!({ "allow": ["docs/get"], "deny": ["docs/x"] })
     );
 }
+
+#[test]
+fn a_token_gets_nothing_new_by_a_name_that_it_says_already() {
+    let digest = |n: u32| json!([format!("{n:064}")]);
+    let base = |identity: Value| {
+        let policy = json!({
+            "version": 1, "mode": "shadow", "identity": identity, "servers": { "docs": { "path": "/docs" } },
+            "roles": {
+                "bob": { "allow": ["docs/get"] }, "eve": { "allow": ["docs/*"] }, "one": { "allow": ["docs/get"] }
+            },
+            "keys": {
+                "bob": { "sha256": digest(1), "roles": ["one"] },
+                "eve": { "sha256": digest(2), "roles": ["eve"] }
+            }
+        });
+        file(&policy.to_string())
+    };
+    let mut missing = call("bob", "docs", "drop");
+    missing["would_deny"] = json!("no_grant");
+    let observed = seen(&[call("bob", "docs", "get"), missing, call("eve", "docs", "drop")]);
+    let roles = |identity| parsed(&narrowed(&base(identity), &observed))["roles"].take();
+    // "bob" is somebody else's, and "one" did not allow docs/drop.
+    assert_eq!(
+        roles(json!({ "jwt": { "rolesClaim": "groups" } })),
+        json!({ "bob~2": { "allow": ["docs/drop", "docs/get"] }, "eve": { "allow": ["docs/drop"] } })
+    );
+    // Where no token names roles, names are only names.
+    assert_eq!(
+        roles(json!({})),
+        json!({ "one": { "allow": ["docs/drop", "docs/get"] }, "eve": { "allow": ["docs/drop"] } })
+    );
+}
