@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -343,6 +345,28 @@ fn names_as_long_as_lines_are_kept_short_and_apart() {
         let entries = report[dimension]["named"].as_array().unwrap();
         let most = if dimension == "tools" { 4 } else { 2 };
         assert_eq!(entries.iter().filter(of_x).count(), most, "{dimension}");
+    }
+
+    // Each is one name to all parts of the report.
+    let steps: Vec<&Value> = report["traces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|trail| trail["steps"].as_array().unwrap())
+        .collect();
+    let are = |member: &str| -> BTreeSet<&str> {
+        let all = steps.iter().filter_map(|step| step[member].as_str());
+        all.filter(|name| name.contains("xxx")).collect()
+    };
+    let count = |member: &str| are(member).len();
+    assert_eq!((count("key"), count("decision"), count("method")), (2, 2, 2));
+    for key in are("key") {
+        let mut all = report["keys"]["named"].as_array().unwrap().iter();
+        assert!(all.any(|entry| entry["name"] == *key), "{key}");
+    }
+    for tool in are("what").iter().filter(|what| what.contains("docs/x")) {
+        let mut all = report["tools"]["named"].as_array().unwrap().iter();
+        assert!(all.any(|entry| entry["name"] == **tool), "{tool}");
     }
 
     // And who asks for one by its whole name finds it.

@@ -176,20 +176,22 @@ impl Trail {
 
 impl Step {
     fn of(record: &Record<'_>, failed: bool) -> Self {
+        // Names are short already, and the same as in every other part.
+        let named = |value: &Option<Text<'_>>| value.as_deref().map(Into::into);
         let name = record.tool.as_deref().or(record.object.as_deref());
         let what = match (record.server.as_deref(), name) {
             (Some(server), Some(name)) => format!("{server}/{name}"),
             (Some(server), None) => server.to_owned(),
             (None, _) => record.path.as_deref().unwrap_or_default().to_owned(),
         };
-        let method = record.rpc_method.as_deref().or(record.method.as_deref());
+        let method = named(&record.rpc_method).or_else(|| text(record.method.as_ref()));
         Self {
             time_ms: record.time_ms,
-            method: clipped(method.unwrap_or_default()),
-            what: clipped(&what),
-            key: text(record.key.as_ref()),
-            decision: text(record.decision.as_ref()),
-            would_deny: text(record.would_deny.as_ref()),
+            method: method.unwrap_or_default(),
+            what: what.into(),
+            key: named(&record.key),
+            decision: named(&record.decision),
+            would_deny: named(&record.would_deny),
             // Of what something before Toolgate answered, Envoy says why.
             detail: text(match record.decision {
                 Some(_) => record.detail.as_ref(),
