@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SECONDS_UNTIL_LOGGED = 10
+SECONDS_UNTIL_LOGGED = 30
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 
 TEXT, IMAGE = "test_simple_text", "test_image_content"
 SECONDS_IN_ALL = 60
-SECONDS_UNTIL_LOGGED = 10
+SECONDS_UNTIL_LOGGED = 30
 
 
 @dataclass(frozen=True)

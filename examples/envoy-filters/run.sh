@@ -22,7 +22,8 @@ main() {
     --listen "127.0.0.1:$gate" --admin "127.0.0.1:$admin" --access-log "$work/access.jsonl" \
     --upstream "everything=http://127.0.0.1:$stable/mcp" 2>"$work/render.log" |
     python3 "$here/extend.py" "$next" >"$work/envoy.json" || die "no bootstrap: $(<"$work/render.log")"
-  start gate "$cache/envoy-1.40/envoy" --config-path "$work/envoy.json" --concurrency 2 --disable-hot-restart --log-level warning
+  start gate "$cache/envoy-1.40/envoy" --config-path "$work/envoy.json" --concurrency 2 --disable-hot-restart --log-level warning \
+    --file-flush-interval-msec 100
   until_answers "$admin"
   until_says everything 'Uvicorn running'
 

@@ -26,7 +26,7 @@ TEXT, IMAGE, AUDIO = "test_simple_text", "test_image_content", "test_audio_conte
 QUOTA, BUDGET = "/keys/ada/quotas/0", "/teams/research/budget"
 WIDTH = 120
 SECONDS_IN_ALL = 120
-SECONDS_UNTIL_LOGGED = 10
+SECONDS_UNTIL_LOGGED = 30
 DAY = 86_400
 
 

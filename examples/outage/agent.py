@@ -26,7 +26,7 @@ TOOL = "find_part"
 REVISION = "2025-11-25"
 WIDTH = 120
 SECONDS_IN_ALL = 120
-SECONDS_UNTIL_LOGGED = 10
+SECONDS_UNTIL_LOGGED = 30
 
 
 @dataclass(frozen=True)
