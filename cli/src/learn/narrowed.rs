@@ -1,4 +1,5 @@
-//! A policy with only the grants that were used. What roles refuse is refused to the same keys; everything else in it stays, token by token.
+//! A policy with only the grants that were used. What roles refuse is refused to the same keys; everything else in it
+//! stays, token by token.
 
 use toolgate_engine::json;
 use toolgate_engine::policy::{self, Key, Mode, Policy};
