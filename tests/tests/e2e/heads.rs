@@ -1,7 +1,7 @@
 //! Odd heads: paths, repeated and unreadable header lines, other verbs. What is forwarded is governed.
 
 use serde_json::json;
-use toolgate_tests::client::{Connection, Request, Response, Transport};
+use toolgate_tests::client::{Connection, Http2, Request, Response, Transport};
 use toolgate_tests::run;
 
 use crate::gates::{self, Before, Held, KEY, PATH, call, post};
@@ -295,6 +295,40 @@ fn nothing_is_upgraded_or_tunnelled() {
             let answer = raw(held, connect.as_bytes()).await;
             assert!((400..500).contains(&answer.status), "{answer:?}");
             held.must_not_arrive("connect.", Before::Body);
+            held.settle().await;
+        }
+    });
+}
+
+/// Some frameworks read both spellings as one header, so a request with the other one goes nowhere.
+#[test]
+fn names_with_underscores_are_refused() {
+    run(async {
+        for held in gates::all().await {
+            let http2 = Http2::connect(held.gate.envoy.address()).await.expect("connects");
+            for name in [
+                "x_toolgate_key",
+                "mcp_session_id",
+                "x_envoy_max_retries",
+                "x_harmless",
+            ] {
+                let label = |version: u8| format!("underscore-{name}-{version}.");
+                let request = |version| post(&label(version), call("search")).header(name, "1");
+                let answer = held.gate.send(&request(1), Transport::Length).await;
+                assert_eq!(answer.status, 400, "{name}: {answer:?}");
+                held.must_not_arrive(&label(1), Before::Body);
+                // Envoy resets the stream.
+                let answer = http2.exchange(&request(2), usize::MAX, false).await;
+                assert!(answer.is_err(), "{name}: {answer:?}");
+                held.must_not_arrive(&label(2), Before::Body);
+            }
+            // That stream, and not the connection.
+            let hyphens = post("hyphens.", call("search")).header("x-harmless", "1");
+            let answer = http2
+                .exchange(&hyphens, usize::MAX, false)
+                .await
+                .expect("an answer");
+            assert_eq!(answer.header("x-toolgate-decision"), "allowed", "{answer:?}");
             held.settle().await;
         }
     });

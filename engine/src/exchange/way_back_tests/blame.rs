@@ -231,8 +231,10 @@ fn clients_do_not_steer_the_router_nor_spell_headers_twice() {
         "mcp_name",
         "x_toolgate_tool",
         "x_http_method_override",
+        "x_envoy_max_retries",
     ];
-    let headers: Vec<(&str, &str)> = names.iter().map(|name| (*name, "1")).collect();
+    let sent = names.iter().chain(&["x_harmless"]);
+    let headers: Vec<(&str, &str)> = sent.map(|name| (*name, "1")).collect();
     let (_, head, _) = shared.post(&headers, &call(), NOW);
     let HeadStep::Await { edits, .. } = head else {
         panic!("{head:?}");
