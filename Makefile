@@ -99,9 +99,10 @@ bench-smoke: build ## each benchmark once, to see that it still runs
 	cargo run --locked -p toolgate-tests --bin log-lines -- --smoke
 
 .PHONY: soak
-soak: build ## limits under 100,000 calls each: admitted exactly the limit; memory over 1,000 policies of 10,000 keys
+soak: build ## limits under 100,000 calls each: admitted exactly the limit; 1,000 policies of 10,000 keys: quick, memory flat
 	@scripts/setup.sh test
 	TOOLGATE_CALLS=100000 cargo test --locked -p toolgate-tests --test e2e quotas::exact -- --test-threads=1 --nocapture
+	TOOLGATE_RELOAD_MS=500 cargo test --locked -p toolgate-tests --test e2e reload::effect -- --test-threads=1 --nocapture
 	TOOLGATE_RELOADS=1000 cargo test --locked -p toolgate-tests --test e2e reload::memory -- --nocapture
 
 .PHONY: clean

@@ -124,7 +124,10 @@ fn ten_thousand_keys_are_in_force_at_once() {
         }
         took.sort();
         println!("10,000 keys, from the swap to the first decision: {took:?}");
-        // Half a second where nobody else needs the machine; this is for what grows with the square of the keys.
-        assert!(took[0] <= Duration::from_secs(5), "{took:?}");
+        // The quickest: nobody makes it quicker than it is. Where nobody else needs the machine, `make soak` asks for half a
+        // second; this is for what grows with the square of the keys.
+        let limit =
+            std::env::var("TOOLGATE_RELOAD_MS").map_or(5_000, |limit| limit.parse().expect("milliseconds"));
+        assert!(took[0] <= Duration::from_millis(limit), "{took:?}");
     });
 }

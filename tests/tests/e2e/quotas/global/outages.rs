@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
-use toolgate_tests::{SOON, run};
+use toolgate_tests::run;
 
 use super::{Counting, NOBODY_KNOWS, World, governed, quota};
 
@@ -124,7 +124,7 @@ async fn hang(counting: &Counting, three: &Three) {
         let begun = Instant::now();
         let outcome = world.call(key, "search", "hangs.").await;
         let waited = begun.elapsed();
-        let wanted = Duration::from_secs(1)..SOON;
+        let wanted = Duration::from_secs(1)..Duration::from_secs(20);
         assert!(wanted.contains(&waited), "{waited:?}: {}", outcome.what);
         outcome
     };
