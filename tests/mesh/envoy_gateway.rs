@@ -41,13 +41,7 @@ fn an_envoypatchpolicy_governs_calls_and_follows_the_policy() {
                 &["type: Accepted", "type: Programmed"],
             )
             .await;
-        gateway.route().await.is_governed("search", "fetch", &first).await;
-        gateway.push(&after);
-        gateway
-            .route()
-            .await
-            .is_governed("fetch", "search", &second)
-            .await;
+        gateway.follows(&first, &after, &second).await;
     });
 }
 
@@ -66,13 +60,7 @@ fn an_envoyextensionpolicy_takes_the_module_from_a_registry_and_follows_the_poli
             )
             .await;
         assert!(registry.was_asked_for_the_module(), "{}", registry.log());
-        gateway.route().await.is_governed("search", "fetch", &first).await;
-        gateway.push(&after);
-        gateway
-            .route()
-            .await
-            .is_governed("fetch", "search", &second)
-            .await;
+        gateway.follows(&first, &after, &second).await;
     });
 }
 
@@ -194,6 +182,13 @@ impl EnvoyGateway {
             );
             sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Sees that the policy `first` is in force, and after a push of another manifest `second`.
+    async fn follows(&self, first: &str, after: &str, second: &str) {
+        self.route().await.is_governed("search", "fetch", first).await;
+        self.push(after);
+        self.route().await.is_governed("fetch", "search", second).await;
     }
 
     /// Waits until it logs this.
