@@ -21,7 +21,7 @@ pub(super) async fn serve(mut stream: TcpStream, connection: usize, shared: Arc<
 async fn exchanges(stream: &mut TcpStream, connection: usize, shared: &Shared) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     while let Some(number) = receive(stream, &mut buffer, connection, shared).await? {
-        let answer = shared.answer(number);
+        let answer = shared.complete(number);
         if !send(stream, &answer, number, shared).await? {
             break;
         }
@@ -83,7 +83,6 @@ async fn receive(
                 .body
                 .extend_from_slice(&body.content[received.body.len()..]);
             received.trailers.clone_from(&body.trailers);
-            received.complete = body.complete;
         });
         if body.complete {
             return Ok(Some(number));

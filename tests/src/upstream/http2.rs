@@ -54,9 +54,8 @@ async fn exchange(
     let trailers = body.trailers().await?;
     shared.update(number, |received| {
         received.trailers = trailers.as_ref().map(fields).unwrap_or_default();
-        received.complete = true;
     });
-    send(respond, &shared.answer(number)).await
+    send(respond, &shared.complete(number)).await
 }
 
 async fn send(mut respond: SendResponse<Bytes>, answer: &Answer) -> Result<(), h2::Error> {

@@ -38,7 +38,8 @@ pub struct Received {
     pub body: Vec<u8>,
     /// Trailer fields.
     pub trailers: Headers,
-    /// Whether the end of the request has been seen.
+    /// Whether the end of the request has been seen. By then its answer is decided: rules that come later
+    /// ([`Upstream::answer`]) are not for it.
     pub complete: bool,
     /// Whether the peer has closed the connection while an answer waited for a test ([`Door`],
     /// [`Action::Until`], HTTP/1.1).
@@ -273,6 +274,13 @@ impl Shared {
         let rules = lock(&self.rules);
         let rule = rules.iter().rev().find(|rule| received.mentions(&rule.label));
         rule.is_some_and(|rule| rule.early)
+    }
+
+    /// Decides on the answer to a request that is there as a whole, and only then shows it as complete.
+    fn complete(&self, number: usize) -> Answer {
+        let answer = self.answer(number);
+        self.update(number, |received| received.complete = true);
+        answer
     }
 
     fn answer(&self, number: usize) -> Answer {

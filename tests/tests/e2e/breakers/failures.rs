@@ -14,7 +14,7 @@ use toolgate_tests::run;
 use toolgate_tests::upstream::{Action, Answer, Door, Upstream, mcp_server};
 
 use self::cases::{Case, failures, harmless};
-use super::{Stand, Tool, path, response, result, stand, until};
+use super::{Stand, Tool, path, response, result, stand};
 
 /// One that holds bodies instead of heads, in the other release.
 async fn other_stand() -> &'static Stand {
@@ -188,7 +188,7 @@ async fn leave(tool: &Tool<'static>, transport: Transport) {
     let before = tool.arrived();
     let caller = tool.clone();
     let call = tokio::spawn(async move { caller.send_over(&caller.request(), transport).await });
-    until("the call arrives", async || tool.arrived() > before).await;
+    tool.waits_for_arrivals(before + 1).await;
     call.abort();
 }
 

@@ -29,8 +29,8 @@ use toolgate_tests::rate_limit::{Answer as Verdict, FakeService};
 use toolgate_tests::toolgate::key_digest;
 use toolgate_tests::upstream::{Answer, mcp_server};
 
-/// How long the breakers of `quick` and `quick3` stay open.
-const OPEN: Duration = Duration::from_secs(2);
+/// How long the breakers of `quick` and `quick3` stay open: more than a busy machine needs for the next call.
+const OPEN: Duration = Duration::from_secs(4);
 
 /// `limits.resultBytes` here.
 const RESULT_BYTES: usize = 65_536;
@@ -259,6 +259,15 @@ impl<'s> Tool<'s> {
             "{heads:?}"
         );
         whole.len()
+    }
+
+    /// Waits until the server has so many calls, each as a whole.
+    async fn waits_for_arrivals(&self, count: usize) {
+        until("the calls arrive", async || {
+            let received = self.stand.gate.upstream.labelled(&self.label());
+            received.iter().filter(|request| request.complete).count() >= count
+        })
+        .await;
     }
 
     /// A call that the server receives, whatever it answers.

@@ -79,7 +79,7 @@ fn a_probe_whose_caller_leaves_gives_its_place_back() {
             let before = tool.arrived();
             let probe = tool.clone();
             let call = tokio::spawn(async move { probe.send_over(&probe.request(), transport).await });
-            until("the probe arrives", async || tool.arrived() > before).await;
+            tool.waits_for_arrivals(before + 1).await;
             tool.is_spared().await;
             call.abort();
             until("Envoy notices", async || {
@@ -191,7 +191,7 @@ async fn under_way(tool: &Tool<'_>, request: &Request, answer: Answer, door: &Do
         .request(request, Transport::Length)
         .await
         .expect("sent");
-    until("the call arrives", async || tool.arrived() > before).await;
+    tool.waits_for_arrivals(before + 1).await;
     connection
 }
 
