@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use toolgate_engine::policy::Policy;
 
@@ -105,12 +107,21 @@ pub(super) fn stat_name(name: &str) -> String {
 
 /// The hash of the policy in a filter's configuration, unless that is somebody else's.
 fn policy(filter: &Map<String, Value>) -> Option<String> {
-    let policy = match &filter.get("configuration")?["value"] {
+    let configuration = filter.get("configuration")?;
+    let policy = match &configuration["value"] {
+        Value::String(text) if is_bytes(configuration) => Policy::compile(&STANDARD.decode(text).ok()?),
         Value::String(text) => Policy::compile(text.as_bytes()),
         // A `google.protobuf.Struct`.
         document => Policy::compile(document.to_string().as_bytes()),
     };
     Some(policy.ok()?.hash().to_string())
+}
+
+/// A `google.protobuf.BytesValue`, which JSON has in base64.
+fn is_bytes(configuration: &Value) -> bool {
+    configuration["@type"]
+        .as_str()
+        .is_some_and(|name| name.ends_with("/google.protobuf.BytesValue"))
 }
 
 #[cfg(test)]
@@ -122,6 +133,7 @@ mod tests {
     const FIRST: &str = r#"{"version":1}"#;
     const SECOND: &str = r#"{"version":1,"mode":"shadow"}"#;
     const THIRD: &str = r#"{"version":1,"unmatched":"deny"}"#;
+    const FOURTH: &str = r#"{"version":1,"limits":{"resultBytes":65536}}"#;
 
     fn filter(text: &str) -> Value {
         json!({ "vm_config": {}, "configuration": { "value": text } })
@@ -145,16 +157,23 @@ mod tests {
     #[test]
     fn a_policy_is_in_force_if_its_listener_is() {
         let as_struct: Value = serde_json::from_str(THIRD).unwrap();
+        let as_bytes = json!({
+            "@type": "type.googleapis.com/google.protobuf.BytesValue",
+            "value": STANDARD.encode(FOURTH),
+        });
         let dump = json!({ "configs": [
             { "dynamic_listeners": [{
                 "active_state": { "listener": { "x": [filter(FIRST), filter("not ours"), filter("{}")] } },
                 "warming_state": { "listener": [filter(SECOND)] },
             }] },
-            { "static_listeners": [{ "listener": { "vmConfig": {}, "configuration": { "value": as_struct } } }] },
+            { "static_listeners": [
+                { "listener": { "vmConfig": {}, "configuration": { "value": as_struct } } },
+                { "listener": { "vm_config": {}, "configuration": as_bytes } },
+            ] },
         ] });
         assert_eq!(
-            in_force(&dump, &[FIRST, SECOND, THIRD], &[], &[]),
-            hashes(&[FIRST, THIRD])
+            in_force(&dump, &[FIRST, SECOND, THIRD, FOURTH], &[], &[]),
+            hashes(&[FIRST, THIRD, FOURTH])
         );
         // One that nobody took, whoever else has one.
         assert_eq!(in_force(&dump, &[FIRST, SECOND], &[], &[]), hashes(&[FIRST]));
