@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use toolgate_tests::envoy::{Envoy, Options, Release};
@@ -94,6 +95,54 @@ fn an_envoy_that_never_had_a_policy_has_none() {
         assert_eq!(said["envoys"][0]["inForce"], json!([]), "{said}");
         assert_eq!(said["envoys"][0]["rejected"], 1, "{said}");
     });
+}
+
+/// Whoever writes the configuration by hand may use either of the types that Envoy unwraps.
+#[test]
+fn a_policy_is_in_force_as_text_and_as_bytes() {
+    run(async {
+        let upstream = Upstream::start(mcp_server(json!([]))).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let policy = policy(&["first"]);
+        let text = policy.to_string();
+        let written = [
+            ("StringValue", json!(text)),
+            (
+                "BytesValue",
+                json!(base64::engine::general_purpose::STANDARD.encode(&text)),
+            ),
+        ];
+        for (name, value) in written {
+            let configuration =
+                json!({ "@type": format!("type.googleapis.com/google.protobuf.{name}"), "value": value });
+            let envoy = Envoy::start(Options::default(), |listener, admin| {
+                let render = Render::new(policy.clone()).upstream("docs", &upstream.url(PATH));
+                let text = render.run(directory.path(), listener, admin).expect("rendered");
+                let mut bootstrap = serde_json::from_str(&text).expect("JSON");
+                assert_eq!(configure(&mut bootstrap, &configuration), 1);
+                bootstrap.to_string()
+            })
+            .await;
+            let (code, said) = asked(&envoy, Some(&policy), "30s");
+            assert_eq!(code, Some(0), "{name}: {said}");
+        }
+    });
+}
+
+/// Gives every Wasm filter this configuration, and says how many there are.
+fn configure(value: &mut Value, configuration: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter_mut().map(|item| configure(item, configuration)).sum(),
+        Value::Object(members) if members.contains_key("vm_config") => {
+            members.insert("configuration".to_owned(), configuration.clone());
+            1
+        }
+        Value::Object(members) => members
+            .values_mut()
+            .map(|member| configure(member, configuration))
+            .sum(),
+        _ => 0,
+    }
 }
 
 /// A filter takes its policy before its listener is complete, and the metrics say so.
