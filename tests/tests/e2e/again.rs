@@ -42,10 +42,11 @@ fn script(tests: &Tests, runs: &Path) -> String {
         aborts,
         passes_alone,
     } = tests;
-    let listed: String = failing
+    let listed: Vec<String> = failing
         .iter()
-        .map(|name| format!("test {name} ... FAILED\n"))
+        .map(|name| format!("echo 'test {name} ... FAILED'"))
         .collect();
+    let listed = listed.join("\n");
     let count = failing.len();
     let code = if count == 0 { 0 } else { 101 };
     let end = if *aborts {
@@ -60,7 +61,7 @@ if [[ $* == *' -- --exact '* ]]; then
   (($(wc -l <'{runs}') <= {passes_alone} + 1)) || {{ echo \"test ${{@: -1}} ... FAILED\"; exit 101; }}
   echo \"test ${{@: -1}} ... ok\"; exit 0
 fi
-printf '{listed}'
+{listed}
 {end}
 ",
         runs = runs.display()
