@@ -1,6 +1,7 @@
 //! What compiles, what does not, and what is warned about.
 
 mod bad;
+mod bad_grants;
 mod bad_quotas;
 mod bad_resilience;
 mod bad_usage;
