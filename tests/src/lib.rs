@@ -20,6 +20,7 @@ pub mod process;
 pub mod prometheus;
 pub mod rate_limit;
 pub mod rmcp_client;
+pub mod session;
 pub mod tls;
 pub mod toolgate;
 pub mod upstream;

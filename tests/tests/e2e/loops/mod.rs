@@ -13,7 +13,7 @@ use toolgate_tests::gate::Gate;
 use toolgate_tests::jwt::Issuer;
 use toolgate_tests::messages::Era;
 use toolgate_tests::toolgate::{Render, key_digest};
-use toolgate_tests::upstream::{Answer, Upstream, mcp_server};
+use toolgate_tests::upstream::{Upstream, mcp_server};
 
 const ISSUER: &str = "https://issuer.example";
 
@@ -190,23 +190,8 @@ impl Stand {
 
     /// Begins a session as `key`, and returns its id as the client knows it.
     async fn session(&self, key: &str, id: &'static str) -> String {
-        let label = format!("begin-{id}.");
-        self.gate.upstream.answer(&label, move |_| {
-            let result = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": { "name": "s", "version": "1" } });
-            Answer::json(&json!({ "jsonrpc": "2.0", "id": 1, "result": result })).header("mcp-session-id", id)
-        });
-        let initialize = Era::Legacy.request(
-            PATH,
-            "initialize",
-            None,
-            json!({ "protocolVersion": "2025-11-25" }),
-        );
-        let answer = self
-            .send(&initialize.key(&format!("{key}-key")).header("x-label", &label))
-            .await;
-        let session = answer.header("mcp-session-id");
-        assert!(!session.is_empty(), "{answer:?}");
-        session
+        let (envoy, upstream) = (&self.gate.envoy, &self.gate.upstream);
+        toolgate_tests::session::begin(envoy, upstream, PATH, &format!("{key}-key"), id).await
     }
 }
 

@@ -9,11 +9,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use toolgate_tests::client::{Request, Transport};
+use toolgate_tests::client::Request;
 use toolgate_tests::envoy::Envoy;
-use toolgate_tests::messages::Era;
 use toolgate_tests::toolgate::key_digest;
-use toolgate_tests::upstream::{Answer, Upstream};
+use toolgate_tests::upstream::Upstream;
 use toolgate_tests::{paths, toolgate};
 
 const PATH: &str = "/docs/mcp";
@@ -70,22 +69,7 @@ fn modern(id: u64, tool: &str, arguments: &Value, meta: &Value) -> Request {
 
 /// Begins the session `id` of the server, and returns what the client knows it by.
 async fn session(envoy: &Envoy, upstream: &Upstream, id: &'static str) -> String {
-    let label = format!("begin-{id}.");
-    upstream.answer(&label, move |_| {
-        let result = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": { "name": "s", "version": "1" } });
-        Answer::json(&json!({ "jsonrpc": "2.0", "id": 1, "result": result })).header("mcp-session-id", id)
-    });
-    let initialize = Era::Legacy.request(
-        PATH,
-        "initialize",
-        None,
-        json!({ "protocolVersion": "2025-11-25" }),
-    );
-    let request = initialize.key("ada-key").header("x-label", &label);
-    let answer = envoy.send(&request, Transport::Length).await;
-    let session = answer.header("mcp-session-id");
-    assert!(!session.is_empty(), "{answer:?}");
-    session
+    toolgate_tests::session::begin(envoy, upstream, PATH, "ada-key", id).await
 }
 
 /// What the program of docs/access-log.md says of a log; `Err` if it finds fault.
