@@ -8,6 +8,9 @@ import puppeteer from 'puppeteer-core';
 
 const installed = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'toolgate', 'browser');
 
+/** In milliseconds: on a busy machine too, nothing takes longer. */
+const PATIENCE = 120_000;
+
 /** The browser that `scripts/setup.sh browser` installs. It ends with `close()`. */
 export function launch() {
   const env = { ...process.env };
@@ -18,6 +21,7 @@ export function launch() {
     executablePath: join(installed, 'chromium'),
     headless: 'shell',
     env,
+    timeout: PATIENCE,
     args: ['--no-sandbox', '--no-zygote', '--disable-gpu', '--disable-dev-shm-usage', '--font-render-hinting=none'],
   });
 }
@@ -25,6 +29,7 @@ export function launch() {
 /** Opens a file, and notes what it says and asks for on the way. */
 export async function open(browser, file, { width = 1100, scheme = 'light' } = {}) {
   const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE);
   const seen = { said: [], asked: [], dialogs: [] };
   page.on('console', (message) => seen.said.push(message.text()));
   page.on('pageerror', (error) => seen.said.push(String(error)));
