@@ -69,7 +69,7 @@ test-wasm: ## the engine's tests on wasm32-unknown-unknown, under Node
 .PHONY: test-e2e
 test-e2e: build ## a real Envoy between real and scripted MCP clients and servers
 	@scripts/setup.sh test
-	scripts/again.py cargo test --locked -p toolgate-tests -- --test-threads=$(E2E_THREADS)
+	cargo test --locked -p toolgate-tests -- --test-threads=$(E2E_THREADS)
 
 .PHONY: test-browser
 test-browser: build ## the report in a headless Chromium
@@ -79,7 +79,7 @@ test-browser: build ## the report in a headless Chromium
 .PHONY: mesh
 mesh: image ## Istio and Envoy Gateway run what `toolgate render` prints for them
 	@scripts/setup.sh test mesh
-	OWN_NETWORK_PORTS="$(ENVOY_GATEWAY_PORTS)" scripts/again.py cargo test --locked -p toolgate-tests --test mesh \
+	OWN_NETWORK_PORTS="$(ENVOY_GATEWAY_PORTS)" cargo test --locked -p toolgate-tests --test mesh \
 	  --config 'target."cfg(unix)".runner = ["$(CURDIR)/scripts/own-network.sh"]' -- --test-threads=2
 
 .PHONY: bench

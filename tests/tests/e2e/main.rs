@@ -1,6 +1,5 @@
 //! End-to-end tests: a real Envoy between scripted or real clients and servers.
 
-mod again;
 mod answers;
 mod bootstrap;
 mod breakers;
