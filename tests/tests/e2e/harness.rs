@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 use toolgate_tests::client::{Connection, Request, Transport};
 use toolgate_tests::envoy::{Envoy, Options, Release};
-use toolgate_tests::upstream::{Action, Answer, Upstream, Version, mcp_server};
+use toolgate_tests::upstream::{Action, Answer, Received, Upstream, Version, mcp_server};
 use toolgate_tests::{SOON, run};
 
 const BODY: &[u8] = br#" {"jsonrpc":"2.0", "id":1,"method":"tools/call","params":{"name":"echo"}}"#;
@@ -79,6 +79,26 @@ fn the_record_shows_requests_that_are_not_complete() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(!upstream.received_for("unfinished")[0].complete);
+    });
+}
+
+/// Who sees that a request has arrived may change what the next one gets, and not what this one does.
+#[test]
+fn an_answer_is_decided_before_its_request_is_complete() {
+    run(async {
+        for (version, transport) in [
+            (Version::Http1, Transport::Length),
+            (Version::Http2, Transport::Http2),
+        ] {
+            let undecided = |received: &Received| !received.complete && received.body == BODY;
+            let script = move |received: &Received| Answer::new(if undecided(received) { 200 } else { 500 });
+            let upstream = Upstream::start_version(version, script).await;
+            let answer = Request::post("/mcp", BODY)
+                .send(upstream.address(), transport)
+                .await;
+            assert_eq!(answer.status, 200, "{version:?}");
+            assert!(upstream.received()[0].complete, "{version:?}");
+        }
     });
 }
 
